@@ -1,0 +1,2 @@
+//! Echo daemon.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Shared verbs of the tests.

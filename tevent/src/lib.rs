@@ -1,0 +1,5 @@
+//! A small single-threaded reactor.
+
+mod interest;
+
+pub use interest::{Interest, Readiness};

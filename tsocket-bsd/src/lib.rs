@@ -1,0 +1,1 @@
+//! BSD sockets on the tevent reactor.

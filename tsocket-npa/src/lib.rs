@@ -1,0 +1,2 @@
+//! Named-pipe streams over any [`tsocket`] stream.
+#![forbid(unsafe_code)]

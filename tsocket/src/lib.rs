@@ -1,0 +1,2 @@
+//! Abstract endpoints on the tevent reactor.
+#![forbid(unsafe_code)]

@@ -1,0 +1,86 @@
+//! [`StreamOps`], what an implementation of a stream owes the [`Stream`](crate::Stream) in front.
+
+use std::io::{self, IoSlice, IoSliceMut};
+
+use tevent::Readiness;
+
+use crate::Address;
+
+/// What a kind of stream has to provide: attempts that answer at once.
+///
+/// Requests, buffers, partial progress, exclusivity, sticky errors, deadlines and cancellation exist
+/// once, in [`Stream`](crate::Stream), which owns the implementation and calls it. The contract:
+///
+/// - An attempt never blocks and never calls a [`Stream`](crate::Stream). One that cannot make
+///   progress fails with [`WouldBlock`](io::ErrorKind::WouldBlock), and by that promises that the
+///   [`Ready`](crate::Ready) handle will be told once another attempt is worth it. Telling too often
+///   is harmless, telling too seldom hangs.
+/// - At most one read and one write are going on. Buffers handed in are never all empty.
+/// - After a write that was taken in part, the next write continues with the rest of the same bytes.
+/// - Dropping the implementation closes at once.
+///
+/// A layered stream owns the [`Transport`](crate::Transport) below it and calls its attempts from
+/// its own.
+#[doc(alias = "tstream_context_ops")]
+pub trait StreamOps: 'static {
+    /// Reads what there is into `buffers`, in order, and returns the number of bytes; 0 is the end of
+    /// the stream.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing has arrived; anything else is an error of the transport and sticky.
+    fn try_readv(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+
+    /// Writes as much of `buffers` as is taken at once, and returns the number of bytes.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing was taken; anything else is an error of the transport and sticky.
+    fn try_writev(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// The number of bytes that a read would return without waiting.
+    ///
+    /// # Errors
+    /// Whatever the system says of the descriptor.
+    fn pending_bytes(&mut self) -> io::Result<usize>;
+
+    /// Ends the write side; the peer reads what was written before, then the end of the stream.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` where a stream has no half-close; `WouldBlock` if something must be flushed first.
+    fn try_shutdown(&mut self) -> io::Result<()>;
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// Whatever the system says of the descriptor.
+    fn local_address(&self) -> io::Result<Address>;
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// `ENOTCONN` when the peer has gone, or whatever the system says of the descriptor.
+    fn peer_address(&self) -> io::Result<Address>;
+
+    /// Is told what the [`Ready`](crate::Ready) handle was told, before any attempt is made, and
+    /// returns which attempts are worth it now.
+    ///
+    /// A layered stream passes it on to its transport. One whose reads may unblock its writes adds
+    /// the other direction.
+    fn told(&mut self, readiness: Readiness) -> Readiness;
+
+    /// Is told that nobody waits for `readiness`, so that it is not reported over and over.
+    fn unwanted(&mut self, readiness: Readiness);
+
+    /// Whether one read with spare room is cheaper than two reads, as for a system call.
+    ///
+    /// The front then offers its scratch buffer behind the caller's buffers and keeps the surplus.
+    fn reads_ahead(&self) -> bool {
+        false
+    }
+
+    /// Whether bytes of a write that was refused for now are already on their way (a frame's header).
+    ///
+    /// If that write is given up, the write side is poisoned, as after a partial write.
+    fn is_mid_write(&self) -> bool {
+        false
+    }
+}
