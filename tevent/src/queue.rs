@@ -103,7 +103,6 @@ impl Queue {
     ) -> Request<T, E> {
         let (request, completer) = Request::pair(&self.line.ctx, "queued");
         self.enter(completer, start);
-        self.line.schedule();
         request
     }
 
@@ -115,14 +114,23 @@ impl Queue {
         start: impl FnOnce() -> Request<T, E> + 'static,
     ) -> Request<T, E> {
         let (request, completer) = Request::pair(&self.line.ctx, "queued");
-        let was_empty = self.is_empty();
-        self.enter(completer, start);
-        if was_empty {
-            self.line.begin_turn();
-        } else {
-            self.line.schedule();
-        }
+        let Some(entry) = self.try_turn() else {
+            self.enter(completer, start);
+            return request;
+        };
+        let queued = Queued::new(completer);
+        queued.entry.set(Some(entry));
+        queued.triggered(Ok(()), start);
         request
+    }
+
+    /// Enters the queue and has the turn at once, if the queue is empty and running.
+    pub fn try_turn(&self) -> Option<QueueEntry> {
+        if !self.is_empty() || !self.is_running() {
+            return None;
+        }
+        self.line.is_first_triggered.set(true);
+        Some(self.line.push(None))
     }
 
     fn enter<T: 'static, E: From<Ended> + 'static>(
@@ -130,22 +138,13 @@ impl Queue {
         completer: Completer<T, E>,
         start: impl FnOnce() -> Request<T, E> + 'static,
     ) {
-        let queued = Rc::new(Queued {
-            entry: Cell::new(None),
-            subreq: Cell::new(None),
-            completer: Cell::new(None),
-        });
-        let entry = self.line.push({
-            let queued = Rc::downgrade(&queued);
-            Box::new(move |turn| {
-                if let Some(queued) = queued.upgrade() {
-                    queued.triggered(turn, start);
-                }
-            })
-        });
-        queued.entry.set(Some(entry));
-        completer.set_work(queued.clone(), 0);
-        queued.completer.set(Some(completer));
+        let queued = Queued::new(completer);
+        let weak = Rc::downgrade(&queued);
+        queued.entry.set(Some(self.add_entry(move |turn| {
+            if let Some(queued) = weak.upgrade() {
+                queued.triggered(turn, start);
+            }
+        })));
     }
 
     /// Enters the queue without a request: `trigger` runs once, from the loop, when it is its turn.
@@ -154,7 +153,7 @@ impl Queue {
     /// first.
     #[doc(alias = "tevent_queue_add_entry")]
     pub fn add_entry(&self, trigger: impl FnOnce(io::Result<()>) + 'static) -> QueueEntry {
-        let entry = self.line.push(Box::new(trigger));
+        let entry = self.line.push(Some(Box::new(trigger)));
         self.line.schedule();
         entry
     }
@@ -165,25 +164,17 @@ impl Queue {
     #[track_caller]
     pub fn wait(&self) -> Request<QueueEntry> {
         let (request, completer) = Request::pair(&self.line.ctx, "queue wait");
-        let waiting = Rc::new(Queued {
-            entry: Cell::new(None),
-            subreq: Cell::new(None),
-            completer: Cell::new(None),
-        });
+        let waiting = Queued::new(completer);
         let weak = Rc::downgrade(&waiting);
-        let entry = self.line.push(Box::new(move |turn: io::Result<()>| {
+        waiting.entry.set(Some(self.add_entry(move |turn| {
             let Some(waiting) = weak.upgrade() else {
                 return;
             };
-            if let (Some(completer), Some(entry)) = (waiting.completer.take(), waiting.entry.take())
-            {
+            let (completer, entry) = (waiting.completer.take(), waiting.entry.take());
+            if let (Some(completer), Some(entry)) = (completer, entry) {
                 completer.finish(turn.map(|()| entry));
             }
-        }));
-        waiting.entry.set(Some(entry));
-        completer.set_work(waiting.clone(), 0);
-        waiting.completer.set(Some(completer));
-        self.line.schedule();
+        })));
         request
     }
 
@@ -248,12 +239,12 @@ impl fmt::Debug for Queue {
 }
 
 impl Line {
-    fn push(self: &Rc<Self>, trigger: Trigger) -> QueueEntry {
+    fn push(self: &Rc<Self>, trigger: Option<Trigger>) -> QueueEntry {
         let member = Rc::new(Member {
             line: self.clone(),
             place: Cell::new(Place::NONE),
             ticket: Cell::new(Ticket::NONE),
-            trigger: Cell::new(Some(trigger)),
+            trigger: Cell::new(trigger),
         });
         member
             .place
@@ -354,6 +345,20 @@ struct Queued<T: 'static, E: 'static> {
     entry: Cell<Option<QueueEntry>>,
     subreq: Cell<Option<Held>>,
     completer: Cell<Option<Completer<T, E>>>,
+}
+
+impl<T: 'static, E: 'static> Queued<T, E> {
+    /// The work of the request of `completer`, which it owns from now on.
+    fn new(completer: Completer<T, E>) -> Rc<Self> {
+        let queued = Rc::new(Self {
+            entry: Cell::new(None),
+            subreq: Cell::new(None),
+            completer: Cell::new(None),
+        });
+        completer.set_work(queued.clone(), 0);
+        queued.completer.set(Some(completer));
+        queued
+    }
 }
 
 impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {

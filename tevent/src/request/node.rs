@@ -146,8 +146,9 @@ impl<T: 'static, E: 'static> Node<T, E> {
         self.result.set(Some(result));
         // The work is dropped after everything else: it may own whoever is called here.
         let _work = self.work.take();
-        self.close(end);
+        // The completion is put in line before hooks run, and so before the next turn of a queue.
         self.wake_sink();
+        self.close(end);
     }
 
     /// `Pending` to `Finished` from outside; the work may still have the better error.
