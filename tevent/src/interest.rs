@@ -150,6 +150,9 @@ mod tests {
         assert!(!Interest::READ.contains(all));
         assert!(Interest::READ.intersects(all));
         assert!(Interest::NONE.is_empty());
-        assert_eq!(format!("{:?}", Interest::READ | Interest::ERROR), "Interest(READ|ERROR)");
+        assert_eq!(
+            format!("{:?}", Interest::READ | Interest::ERROR),
+            "Interest(READ|ERROR)"
+        );
     }
 }

@@ -1,0 +1,311 @@
+//! [`Context`], one event loop: what it holds, and how it is reached.
+
+mod builder;
+mod round;
+
+use std::any::{Any, TypeId};
+use std::cell::{Cell, RefCell, RefMut};
+use std::fmt;
+use std::io;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::Receiver;
+
+pub use builder::ContextBuilder;
+
+use crate::clock::{Clock, Tick};
+use crate::dump::{Dump, Residents};
+use crate::fd::FdTable;
+use crate::poller;
+use crate::remote::{Remote, RemoteCall};
+use crate::run_queue::{Job, Run, RunQueue, Ticket};
+use crate::signal::SignalNode;
+use crate::stats::{Counters, Stats};
+use crate::timer::heap::Heap;
+use crate::token::{Table, Token};
+use crate::wake::Wake;
+
+use round::Round;
+
+/// One event loop, for one thread.
+///
+/// A context is a handle; clones are the same loop. Everything made on a context holds it weakly: when
+/// the last handle is gone, so is the loop, and what was made on it becomes inert.
+///
+/// # Rounds
+/// [`run`](Self::run) repeats rounds. A round handles, in this order:
+///
+/// 1. pending signals;
+/// 2. the run queue, first in first out, until it is empty: immediates, completions, and work from
+///    other threads, at most [`RUN_BUDGET`](Self::RUN_BUDGET) more than it held when the round began;
+/// 3. the timers that are due by the round's clock;
+/// 4. the kernel's answer, waited for only if nothing is ready: first signals, then each descriptor,
+///    followed by the completions it caused.
+///
+/// So a signal comes before an immediate, an immediate before a timer, a timer before a descriptor,
+/// and yet nothing starves. Handlers may make, change and drop anything, themselves included; no
+/// handler ever runs inside another. A panic in a handler passes through and leaves the context
+/// usable.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use tevent::{Context, Timer};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let ctx = Context::new()?;
+/// let timer = Timer::new(&ctx, || { /* time is up */ });
+/// timer.arm_after(Duration::from_millis(1));
+/// ctx.run()?; // returns when there is nothing left to wait for
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Source
+/// `tevent_context_init()`. Differs: the order above is fair (C runs one handler, then starts over).
+#[derive(Clone)]
+#[doc(alias = "tevent_context")]
+pub struct Context {
+    inner: Rc<Inner>,
+}
+
+/// A [`Context`] that may be gone.
+#[derive(Clone)]
+pub struct WeakContext {
+    inner: Weak<Inner>,
+}
+
+// Invariant: no field is borrowed while a handler, completion or trigger runs.
+struct Inner {
+    clock: Clock,
+    // The time as of this round, or of its wait.
+    now: Cell<Tick>,
+    round: Round,
+    run_queue: RefCell<RunQueue>,
+    timers: RefCell<Heap<Rc<dyn Run>>>,
+    fds: RefCell<FdTable>,
+    signals: RefCell<Table<Rc<SignalNode>>>,
+    wake: Arc<Wake>,
+    inbox: Receiver<RemoteCall>,
+    remote: Remote,
+    counters: Rc<Counters>,
+    residents: Residents,
+    locals: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
+}
+
+impl Context {
+    /// How many entries of the run queue a round handles beyond those that were there when it began.
+    ///
+    /// A chain of immediates thus pays one look at the kernel for each thousand, and everybody else
+    /// waits some ten microseconds for it.
+    pub const RUN_BUDGET: usize = 1024;
+
+    /// A context on the back end that the environment variable `TEVENT_BACKEND` names, or on the
+    /// platform's default.
+    ///
+    /// # Errors
+    /// `EINVAL` naming an unknown back end; `EMFILE` and `ENOMEM` if the system has no descriptors or
+    /// memory left for it.
+    #[doc(alias = "tevent_context_init")]
+    pub fn new() -> io::Result<Self> {
+        Self::builder().build()
+    }
+
+    /// A context on the back end called `name`, one of [`backend_list`](Self::backend_list).
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    #[doc(alias = "tevent_context_init_byname")]
+    pub fn with_backend(name: &str) -> io::Result<Self> {
+        Self::builder().backend(name).build()
+    }
+
+    /// A context with choices of one's own.
+    pub fn builder() -> ContextBuilder {
+        ContextBuilder::default()
+    }
+
+    /// The names of the back ends of this platform, the default first.
+    #[doc(alias = "tevent_backend_list")]
+    #[must_use]
+    pub fn backend_list() -> &'static [&'static str] {
+        poller::BACKENDS
+    }
+
+    /// The name of the back end in use.
+    #[must_use]
+    pub fn backend(&self) -> &'static str {
+        self.fds().backend()
+    }
+
+    /// A handle that does not keep the context alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakContext {
+        WeakContext {
+            inner: Rc::downgrade(&self.inner),
+        }
+    }
+
+    /// The time by the context's clock: monotonic, or the manual one it was built with.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.inner.clock.now()
+    }
+
+    /// A way into this context from other threads.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        self.inner.remote.clone()
+    }
+
+    /// What the context has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.inner.counters.snapshot()
+    }
+
+    /// The counters behind [`stats`](Self::stats), for implementations that make system calls.
+    #[must_use]
+    pub fn counters(&self) -> Rc<Counters> {
+        self.inner.counters.clone()
+    }
+
+    /// Everything that is outstanding, as a tree.
+    #[doc(alias = "tevent_req_print")]
+    #[must_use]
+    pub fn dump(&self) -> Dump {
+        self.inner.residents.dump(self.inner.clock.read())
+    }
+
+    /// The one `T` of this context, made on first use: for what all sockets of a context share.
+    ///
+    /// It is dropped with the context.
+    ///
+    /// # Examples
+    /// ```
+    /// #[derive(Default)]
+    /// struct Tally(std::cell::Cell<u32>);
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = tevent::Context::new()?;
+    /// ctx.local::<Tally>().0.set(7);
+    /// assert_eq!(ctx.local::<Tally>().0.get(), 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn local<T: Default + 'static>(&self) -> Rc<T> {
+        let known = self.inner.locals.borrow().iter().find_map(|(id, local)| {
+            if *id == TypeId::of::<T>() {
+                local.clone().downcast().ok()
+            } else {
+                None
+            }
+        });
+        known.unwrap_or_else(|| {
+            let local = Rc::new(T::default());
+            self.inner
+                .locals
+                .borrow_mut()
+                .push((TypeId::of::<T>(), local.clone()));
+            local
+        })
+    }
+
+    /// The time of the present round: cheap, and good enough for ages.
+    pub(crate) fn round_now(&self) -> Tick {
+        self.inner.now.get()
+    }
+
+    pub(crate) fn enqueue(&self, job: Job) -> Ticket {
+        self.inner.run_queue.borrow_mut().push_back(job)
+    }
+
+    pub(crate) fn dequeue(&self, ticket: Ticket) {
+        // The job is dropped after the borrow: its drop may be anybody's.
+        let job = self.inner.run_queue.borrow_mut().remove(ticket);
+        drop(job);
+    }
+
+    pub(crate) fn arm(&self, deadline: Instant, node: Rc<dyn Run>) -> Token {
+        let deadline = self.inner.clock.tick(deadline);
+        self.inner.timers.borrow_mut().insert(deadline, node)
+    }
+
+    pub(crate) fn disarm(&self, token: Token) {
+        let node = self.inner.timers.borrow_mut().remove(token);
+        drop(node);
+    }
+
+    pub(crate) fn fds(&self) -> RefMut<'_, FdTable> {
+        self.inner.fds.borrow_mut()
+    }
+
+    pub(crate) fn signals(&self) -> RefMut<'_, Table<Rc<SignalNode>>> {
+        self.inner.signals.borrow_mut()
+    }
+
+    pub(crate) fn wake(&self) -> Arc<Wake> {
+        self.inner.wake.clone()
+    }
+
+    pub(crate) fn residents(&self) -> &Residents {
+        &self.inner.residents
+    }
+
+    pub(crate) fn counters_ref(&self) -> &Counters {
+        &self.inner.counters
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("backend", &self.backend())
+            .field("queued", &self.inner.run_queue.borrow().len())
+            .field("timers", &self.inner.timers.borrow().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl WeakContext {
+    /// The context, if it is still there.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Context> {
+        self.inner.upgrade().map(|inner| Context { inner })
+    }
+}
+
+impl From<&Context> for WeakContext {
+    fn from(ctx: &Context) -> Self {
+        ctx.downgrade()
+    }
+}
+
+impl From<&Self> for WeakContext {
+    fn from(ctx: &Self) -> Self {
+        ctx.clone()
+    }
+}
+
+impl fmt::Debug for WeakContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.inner.strong_count() > 0 {
+            "WeakContext"
+        } else {
+            "WeakContext(gone)"
+        })
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // What was queued may hold whoever is dropped with it; nothing may be borrowed meanwhile.
+        let jobs = self.run_queue.take();
+        let timers = self.timers.take();
+        let locals = self.locals.take();
+        drop((jobs, timers, locals));
+    }
+}

@@ -1,0 +1,196 @@
+//! [`Dump`], the tree of what is outstanding on a context.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::panic::Location;
+use std::rc::Weak;
+use std::time::Duration;
+
+use crate::clock::Tick;
+use crate::token::{Table, Token};
+
+/// Who one outstanding computation is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) kind: &'static str,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) created: Tick,
+    /// The computation that it is a part of, or nobody.
+    pub(crate) parent: Token,
+}
+
+/// Something that a dump shows.
+pub(crate) trait Resident {
+    fn origin(&self) -> Origin;
+}
+
+/// Everything outstanding on a context, and what is running now.
+#[derive(Default)]
+pub(crate) struct Residents {
+    table: RefCell<Table<Weak<dyn Resident>>>,
+    current: Cell<Option<Token>>,
+}
+
+impl Residents {
+    pub(crate) fn enter(&self, resident: Weak<dyn Resident>) -> Token {
+        self.table.borrow_mut().insert(resident)
+    }
+
+    pub(crate) fn leave(&self, token: Token) {
+        // The weak reference is dropped after the borrow.
+        let left = self.table.borrow_mut().remove(token);
+        drop(left);
+    }
+
+    /// The computation whose code is running: the parent of whatever it starts.
+    pub(crate) fn current(&self) -> Token {
+        self.current.get().unwrap_or(Token::NOBODY)
+    }
+
+    /// Makes `token` the current one until the guard is dropped, also by a panic.
+    pub(crate) fn make_current(&self, token: Token) -> CurrentGuard<'_> {
+        CurrentGuard {
+            residents: self,
+            previous: self.current.replace(Some(token)),
+        }
+    }
+
+    pub(crate) fn dump(&self, now: Tick) -> Dump {
+        let mut found = self.snapshot();
+        // Latest first: the stack below turns the order round.
+        found.sort_by_key(|(_, origin)| std::cmp::Reverse(origin.created));
+        let tokens: HashSet<Token> = found.iter().map(|(token, _)| *token).collect();
+        let mut children: HashMap<Token, Vec<(Token, Origin)>> = HashMap::new();
+        let mut stack = Vec::new();
+        for (token, origin) in found {
+            if tokens.contains(&origin.parent) {
+                children
+                    .entry(origin.parent)
+                    .or_default()
+                    .push((token, origin));
+            } else {
+                stack.push((token, origin, 0));
+            }
+        }
+        let mut entries = Vec::new();
+        while let Some((token, origin, depth)) = stack.pop() {
+            let Origin {
+                kind,
+                location,
+                created,
+                ..
+            } = origin;
+            entries.push(DumpEntry {
+                kind,
+                location,
+                age: now.since(created),
+                depth,
+            });
+            let below = children.remove(&token).unwrap_or_default();
+            stack.extend(
+                below
+                    .into_iter()
+                    .map(|(token, origin)| (token, origin, depth + 1)),
+            );
+        }
+        Dump { entries }
+    }
+
+    fn snapshot(&self) -> Vec<(Token, Origin)> {
+        let table = self.table.borrow();
+        let alive = table
+            .iter()
+            .filter_map(|(token, weak)| Some((token, weak.upgrade()?.origin())));
+        alive.collect()
+    }
+}
+
+/// Restores what was current before.
+pub(crate) struct CurrentGuard<'a> {
+    residents: &'a Residents,
+    previous: Option<Token>,
+}
+
+impl Drop for CurrentGuard<'_> {
+    fn drop(&mut self) {
+        self.residents.current.set(self.previous);
+    }
+}
+
+/// What is outstanding on a context at one moment, parents before their children.
+///
+/// Its text is one line with the count, then one line for each entry, indented by its depth:
+///
+/// ```text
+/// outstanding: 2
+/// serve (examples/src/bin/echod.rs:80) for 12.5s
+///   read (examples/src/bin/echod.rs:95) for 3.1s
+/// ```
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let ctx = tevent::Context::new()?;
+/// let sleep = tevent::wakeup(&ctx, ctx.now() + std::time::Duration::from_secs(9));
+/// assert_eq!(ctx.dump().entries().len(), 1);
+/// assert!(ctx.dump().to_string().starts_with("outstanding: 1\nwakeup ("));
+/// drop(sleep);
+/// assert!(ctx.dump().entries().is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Dump {
+    entries: Vec<DumpEntry>,
+}
+
+impl Dump {
+    /// The entries, each parent directly before its children.
+    #[must_use]
+    pub fn entries(&self) -> &[DumpEntry] {
+        &self.entries
+    }
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "outstanding: {}", self.entries.len())?;
+        self.entries
+            .iter()
+            .try_for_each(|entry| write!(f, "\n{entry}"))
+    }
+}
+
+/// One line of a [`Dump`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct DumpEntry {
+    /// What it is, as its implementor named it.
+    pub kind: &'static str,
+    /// Where it was created.
+    pub location: &'static Location<'static>,
+    /// How long it has been outstanding, by the clock of the loop's round.
+    pub age: Duration,
+    /// How many ancestors it has.
+    pub depth: usize,
+}
+
+impl fmt::Display for DumpEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kind,
+            location,
+            age,
+            depth,
+        } = self;
+        let indent = depth * 2;
+        let (file, line) = (location.file(), location.line());
+        write!(
+            f,
+            "{:indent$}{kind} ({file}:{line}) for {:.1}s",
+            "",
+            age.as_secs_f64()
+        )
+    }
+}

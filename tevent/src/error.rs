@@ -1,0 +1,31 @@
+//! The errors of the loop, each named where its errno is chosen.
+
+use std::io;
+
+use rustix::io::Errno;
+
+/// A context was asked to run while it runs: `ELOOP`.
+pub(crate) fn nested_run() -> io::Error {
+    Errno::LOOP.into()
+}
+
+/// Nothing is left on the context that could finish what is waited for: `EDEADLK`.
+pub(crate) fn nothing_left() -> io::Error {
+    Errno::DEADLK.into()
+}
+
+/// No back end has that name: `EINVAL`, with the name and the known ones in the text.
+pub(crate) fn unknown_backend(name: &str, known: &[&str]) -> io::Error {
+    let text = format!("unknown back end '{name}', known are: {}", known.join(", "));
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+/// The signal number cannot be handled (`SIGKILL`, or no signal at all): `EINVAL`.
+pub(crate) fn unusable_signal() -> io::Error {
+    Errno::INVAL.into()
+}
+
+/// The context is gone, so nothing can be watched on it any more: `ESHUTDOWN`.
+pub(crate) fn context_gone() -> io::Error {
+    Errno::SHUTDOWN.into()
+}

@@ -1,0 +1,252 @@
+//! The records of watched descriptors: which events share one, and what the kernel was asked.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::FdNode;
+use crate::interest::{Interest, Readiness};
+use crate::poller::{Poller, Told};
+use crate::stats::Counters;
+use crate::token::{Table, Token};
+
+type Register = fn(&Poller, RawFd, Token, Interest) -> io::Result<()>;
+
+/// One watched descriptor and the events that share it.
+struct Record {
+    raw: RawFd,
+    // What the kernel was last asked; nothing if it does not know the descriptor.
+    registered: Option<Interest>,
+    // The next in turn is first.
+    members: Vec<Rc<FdNode>>,
+}
+
+/// Every descriptor of a context, and the poller that watches them.
+pub(crate) struct FdTable {
+    poller: Poller,
+    records: Table<Record>,
+    // The record of each descriptor number, so that events on one descriptor find each other.
+    by_fd: Vec<Token>,
+    // Events that ask for anything at all; they keep `run` going.
+    watching: usize,
+    // What the last wait brought and is not handled yet, the next one last.
+    told: Vec<Told>,
+    // The descriptor of the context's own wake-up; it belongs to no event.
+    wake: Token,
+}
+
+impl FdTable {
+    /// A table whose `wake` descriptor is reported by [`wait`](Self::wait).
+    pub(crate) fn new(backend: &str, wake: BorrowedFd<'_>) -> io::Result<Self> {
+        let poller = Poller::new(backend)?;
+        let raw = wake.as_raw_fd();
+        let mut records = Table::default();
+        let registered = Some(Interest::READ);
+        let wake = records.insert(Record {
+            raw,
+            registered,
+            members: Vec::new(),
+        });
+        poller.add(raw, wake, Interest::READ)?;
+        let by_fd = Vec::new();
+        Ok(Self {
+            poller,
+            records,
+            by_fd,
+            watching: 0,
+            told: Vec::new(),
+            wake,
+        })
+    }
+
+    pub(crate) fn backend(&self) -> &'static str {
+        self.poller.backend()
+    }
+
+    pub(crate) fn is_watching(&self) -> bool {
+        self.watching > 0
+    }
+
+    /// Makes `node` a member of the record of its descriptor.
+    pub(crate) fn join(&mut self, node: &Rc<FdNode>) {
+        let index = usize::try_from(node.raw).expect("an open descriptor is not negative");
+        if index >= self.by_fd.len() {
+            self.by_fd.resize(index + 1, Token::NOBODY);
+        }
+        let token = self.by_fd[index];
+        if let Some(record) = self.records.get_mut(token) {
+            record.members.push(node.clone());
+            node.record.set(token);
+            return;
+        }
+        let members = vec![node.clone()];
+        let token = self.records.insert(Record {
+            raw: node.raw,
+            registered: None,
+            members,
+        });
+        self.by_fd[index] = token;
+        node.record.set(token);
+    }
+
+    /// Takes `node` out; the last member takes the descriptor out of the kernel's set.
+    pub(crate) fn leave(&mut self, node: &FdNode, counters: &Counters) {
+        let token = node.record.replace(Token::NOBODY);
+        let Some(record) = self.records.get_mut(token) else {
+            return;
+        };
+        record
+            .members
+            .retain(|member| !std::ptr::eq(&raw const **member, node));
+        self.watching -= usize::from(!node.interest.get().is_empty());
+        if !record.members.is_empty() {
+            return;
+        }
+        if record.registered.is_some() {
+            counters.registration();
+            // A descriptor that was closed behind our back is out of the set already.
+            self.poller.delete(record.raw).ok();
+        }
+        self.records.remove(token);
+        if let Some(entry) = usize::try_from(node.raw)
+            .ok()
+            .and_then(|i| self.by_fd.get_mut(i))
+        {
+            *entry = Token::NOBODY;
+        }
+    }
+
+    /// Follows the change of a member's interest; the kernel hears of it only if it must watch more.
+    pub(crate) fn interest_changed(
+        &mut self,
+        node: &FdNode,
+        before: Interest,
+        counters: &Counters,
+    ) -> io::Result<()> {
+        let after = node.interest.get();
+        let token = node.record.get();
+        let Some(record) = self.records.get_mut(token) else {
+            return Ok(());
+        };
+        let wanted = record.wanted();
+        let register = match record.registered {
+            None if wanted.is_empty() => None,
+            None => Some(Poller::add as Register),
+            // Errors are reported without being asked for.
+            Some(registered) if registered.contains(wanted - Interest::ERROR) => None,
+            Some(_) => Some(Poller::modify as Register),
+        };
+        if let Some(register) = register {
+            counters.registration();
+            register(&self.poller, record.raw, token, wanted)?;
+            record.registered = Some(wanted);
+        }
+        self.watching += usize::from(before.is_empty());
+        self.watching -= usize::from(after.is_empty());
+        Ok(())
+    }
+
+    /// Waits for the kernel once and keeps its answer; returns whether it was woken from outside.
+    pub(crate) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        counters: &Counters,
+    ) -> io::Result<bool> {
+        counters.wait();
+        self.told.clear();
+        self.poller.wait(timeout, &mut self.told)?;
+        let before = self.told.len();
+        let wake = self.wake;
+        self.told.retain(|told| told.token != wake);
+        let woken = self.told.len() < before;
+        self.told.reverse();
+        Ok(woken)
+    }
+
+    /// The event whose turn it is on the next descriptor of the last answer, and what it is told.
+    ///
+    /// What nobody asked for is taken back from the kernel on the way.
+    pub(crate) fn next_ready(&mut self, counters: &Counters) -> Option<(Rc<FdNode>, Readiness)> {
+        while let Some(told) = self.told.pop() {
+            let Some(record) = self.records.get_mut(told.token) else {
+                continue;
+            };
+            let readiness = readiness(told);
+            if told.failed {
+                self.watching -= record.strip_writers();
+            }
+            let wanted = record.wanted();
+            let asked = Interest::from(readiness);
+            if let Some(registered) = record.registered {
+                let unwanted = registered & (asked - wanted);
+                if wanted.is_empty() || !unwanted.is_empty() {
+                    counters.registration();
+                    record.take_back(&self.poller, told.token, wanted);
+                }
+            }
+            if let Some(node) = record.take_turn(asked) {
+                return Some((node, readiness));
+            }
+        }
+        None
+    }
+}
+
+/// An error or hang-up can be read; it can only be written into by those who asked for errors, and
+/// they are told `ERROR`.
+fn readiness(told: Told) -> Readiness {
+    let mut readiness = Readiness::NONE;
+    if told.readable || told.failed {
+        readiness |= Readiness::READ;
+    }
+    if told.writable {
+        readiness |= Readiness::WRITE;
+    }
+    if told.failed {
+        readiness |= Readiness::ERROR;
+    }
+    readiness
+}
+
+impl Record {
+    fn wanted(&self) -> Interest {
+        self.members
+            .iter()
+            .fold(Interest::NONE, |wanted, node| wanted | node.interest.get())
+    }
+
+    /// Stops those who could only write into an error; returns how many there were.
+    fn strip_writers(&mut self) -> usize {
+        let writers = self
+            .members
+            .iter()
+            .filter(|node| node.interest.get() == Interest::WRITE);
+        writers
+            .map(|node| node.interest.set(Interest::NONE))
+            .count()
+    }
+
+    fn take_back(&mut self, poller: &Poller, token: Token, wanted: Interest) {
+        // Errors are reported as long as the kernel knows the descriptor, so with nobody left to
+        // hear of them it must not.
+        let (taken, registered) = if wanted.is_empty() {
+            (poller.delete(self.raw), None)
+        } else {
+            (poller.modify(self.raw, token, wanted), Some(wanted))
+        };
+        // A descriptor that was closed behind our back is out of the set already.
+        self.registered = registered.filter(|_| taken.is_ok());
+    }
+
+    /// The first member that asks for any of `asked`; it goes to the end of the line.
+    fn take_turn(&mut self, asked: Interest) -> Option<Rc<FdNode>> {
+        let eligible = |node: &Rc<FdNode>| node.interest.get().intersects(asked);
+        let index = self.members.iter().position(eligible)?;
+        if self.members.len() > 1 {
+            let node = self.members.remove(index);
+            self.members.push(node);
+        }
+        self.members.last().cloned()
+    }
+}

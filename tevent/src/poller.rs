@@ -1,0 +1,215 @@
+//! The only waiting: back ends that register through `polling` and differ in how they wait.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use polling::Event;
+
+use crate::error;
+use crate::interest::Interest;
+use crate::sys;
+use crate::token::Token;
+
+/// How many events one wait can bring; the kernel keeps the rest for the next.
+const EVENTS_PER_WAIT: usize = 256;
+
+/// What the kernel says of one descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    pub(crate) token: Token,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// An error, or a hang-up in both directions.
+    pub(crate) failed: bool,
+}
+
+/// Where the events of a wait are put by each back end.
+enum Wait {
+    #[cfg(all(
+        any(target_os = "linux", target_os = "android"),
+        not(polling_test_poll_backend)
+    ))]
+    Epoll(Vec<rustix::event::epoll::Event>),
+    Polling(polling::Events),
+}
+
+/// The kernel's set of watched descriptors, level-triggered.
+pub(crate) struct Poller {
+    poller: polling::Poller,
+    wait: Wait,
+}
+
+/// The names of the back ends of this platform; the first is the default.
+pub(crate) const BACKENDS: &[&str] = &[
+    #[cfg(all(
+        any(target_os = "linux", target_os = "android"),
+        not(polling_test_poll_backend)
+    ))]
+    "epoll",
+    "polling",
+];
+
+impl Poller {
+    pub(crate) fn new(backend: &str) -> io::Result<Self> {
+        let wait = match backend {
+            #[cfg(all(
+                any(target_os = "linux", target_os = "android"),
+                not(polling_test_poll_backend)
+            ))]
+            "epoll" => Wait::Epoll(Vec::with_capacity(EVENTS_PER_WAIT)),
+            "polling" => {
+                let capacity = EVENTS_PER_WAIT.try_into().expect("a constant above zero");
+                Wait::Polling(polling::Events::with_capacity(capacity))
+            }
+            unknown => return Err(error::unknown_backend(unknown, BACKENDS)),
+        };
+        Ok(Self {
+            poller: polling::Poller::new()?,
+            wait,
+        })
+    }
+
+    pub(crate) fn backend(&self) -> &'static str {
+        match self.wait {
+            #[cfg(all(
+                any(target_os = "linux", target_os = "android"),
+                not(polling_test_poll_backend)
+            ))]
+            Wait::Epoll(_) => "epoll",
+            Wait::Polling(_) => "polling",
+        }
+    }
+
+    pub(crate) fn add(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        sys::add(&self.poller, fd, event(token, interest))
+    }
+
+    pub(crate) fn modify(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        sys::modify(&self.poller, fd, event(token, interest))
+    }
+
+    pub(crate) fn delete(&self, fd: RawFd) -> io::Result<()> {
+        sys::delete(&self.poller, fd)
+    }
+
+    /// Waits until a descriptor is ready or `timeout` is over, and adds what it is told to `told`.
+    ///
+    /// Never returns early because of the timeout's resolution: it is rounded up to milliseconds.
+    /// A signal may end the wait with nothing told.
+    pub(crate) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        told: &mut Vec<Told>,
+    ) -> io::Result<()> {
+        let timeout = timeout.map(whole_milliseconds);
+        let waited = match &mut self.wait {
+            #[cfg(all(
+                any(target_os = "linux", target_os = "android"),
+                not(polling_test_poll_backend)
+            ))]
+            Wait::Epoll(events) => wait_epoll(&self.poller, events, timeout, told),
+            Wait::Polling(events) => wait_polling(&self.poller, events, timeout, told),
+        };
+        match waited {
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => Ok(()),
+            waited => waited,
+        }
+    }
+}
+
+/// Waits on the poller's own descriptor: `Poller::wait` would add four system calls to each wait.
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(polling_test_poll_backend)
+))]
+fn wait_epoll(
+    poller: &polling::Poller,
+    events: &mut Vec<rustix::event::epoll::Event>,
+    timeout: Option<Duration>,
+    told: &mut Vec<Told>,
+) -> io::Result<()> {
+    use rustix::event::{Timespec, epoll};
+
+    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    events.clear();
+    epoll::wait(
+        poller,
+        rustix::buffer::spare_capacity(events),
+        timeout.as_ref(),
+    )?;
+    told.extend(events.iter().filter_map(|event| {
+        // Both sides of the conversion are this machine's: the key was stored from a `usize`.
+        let key = usize::try_from(event.data.u64()).ok()?;
+        let failed = epoll::EventFlags::ERR | epoll::EventFlags::HUP;
+        let readable = epoll::EventFlags::IN | epoll::EventFlags::PRI | failed;
+        let flags = event.flags;
+        Some(Told {
+            token: Token::from_key(key),
+            readable: flags.intersects(readable),
+            writable: flags.intersects(epoll::EventFlags::OUT | failed),
+            failed: flags.intersects(failed),
+        })
+    }));
+    Ok(())
+}
+
+fn wait_polling(
+    poller: &polling::Poller,
+    events: &mut polling::Events,
+    timeout: Option<Duration>,
+    told: &mut Vec<Told>,
+) -> io::Result<()> {
+    events.clear();
+    poller.wait(events, timeout)?;
+    told.extend(events.iter().map(|event| Told {
+        token: Token::from_key(event.key),
+        readable: event.readable,
+        writable: event.writable,
+        failed: event.is_interrupt() || event.is_err() == Some(true),
+    }));
+    Ok(())
+}
+
+/// Errors and hang-ups need no flag: the kernel reports them for every watched descriptor.
+fn event(token: Token, interest: Interest) -> Event {
+    let readable = interest.contains(Interest::READ);
+    let writable = interest.contains(Interest::WRITE);
+    Event::new(token.to_key(), readable, writable)
+}
+
+/// Rounds up, and keeps the result within the 24 days that `epoll_wait(2)` can count.
+fn whole_milliseconds(timeout: Duration) -> Duration {
+    let milliseconds = timeout.as_nanos().div_ceil(1_000_000);
+    Duration::from_millis(u64::try_from(milliseconds.min(i32::MAX as u128)).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_rounded_up_and_bounded() {
+        assert_eq!(whole_milliseconds(Duration::ZERO), Duration::ZERO);
+        assert_eq!(
+            whole_milliseconds(Duration::from_nanos(1)),
+            Duration::from_millis(1)
+        );
+        assert_eq!(
+            whole_milliseconds(Duration::from_micros(1001)),
+            Duration::from_millis(2)
+        );
+        assert_eq!(
+            whole_milliseconds(Duration::MAX),
+            Duration::from_millis(i32::MAX as u64)
+        );
+    }
+
+    #[test]
+    fn an_unknown_back_end_is_named_with_the_known_ones() {
+        let err = Poller::new("select")
+            .err()
+            .expect("there is no such back end");
+        assert!(err.to_string().contains("'select'") && err.to_string().contains("polling"));
+    }
+}

@@ -1,0 +1,70 @@
+//! [`Ended`] and [`End`], the ways in which a request can end.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use rustix::io::Errno;
+
+/// Why a request ended other than by its implementor's word.
+///
+/// An error type of requests implements `From<Ended>`; for [`io::Error`] these are `ETIMEDOUT`,
+/// `ECANCELED` and `EIO`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ended {
+    /// Its deadline passed.
+    #[doc(alias = "TEVENT_REQ_TIMED_OUT")]
+    TimedOut,
+    /// Its caller canceled it.
+    Canceled,
+    /// Its implementor dropped the completer: a panic in a step, or a mistake.
+    Abandoned,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "the deadline of the request has passed",
+            Self::Canceled => "the request was canceled",
+            Self::Abandoned => "the request was abandoned by its implementor",
+        })
+    }
+}
+
+impl Error for Ended {}
+
+impl From<Ended> for io::Error {
+    fn from(ended: Ended) -> Self {
+        Self::from(match ended {
+            Ended::TimedOut => Errno::TIMEDOUT,
+            Ended::Canceled => Errno::CANCELED,
+            Ended::Abandoned => Errno::IO,
+        })
+    }
+}
+
+/// How a request ended, as its cleanup hooks and its [`Work`](crate::Work) are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// With a value.
+    #[doc(alias = "TEVENT_REQ_DONE")]
+    Done,
+    /// With an error of its implementor.
+    #[doc(alias = "TEVENT_REQ_USER_ERROR")]
+    Error,
+    /// From outside.
+    Ended(Ended),
+    /// Its caller dropped it.
+    #[doc(alias = "TEVENT_REQ_RECEIVED")]
+    Dropped,
+}
+
+impl From<End> for io::Error {
+    /// The error that whoever is left without a result gets: a dropped request was canceled.
+    fn from(end: End) -> Self {
+        match end {
+            End::Ended(ended) => ended.into(),
+            End::Dropped | End::Done | End::Error => Ended::Canceled.into(),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Running a context until one request or future is done.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{self, Poll, Wake, Waker};
+use std::thread::{self, ThreadId};
+
+use crate::context::Context;
+use crate::error;
+use crate::request::Request;
+use crate::wake;
+
+impl Context {
+    /// Runs handlers until `request` is done, and returns its result.
+    ///
+    /// A completion that the request was given does not run.
+    ///
+    /// # Errors
+    /// `ELOOP` if the context is running already; `EDEADLK` if nothing is left on it that could finish
+    /// the request; whatever the kernel answers to a wait. The request is dropped then.
+    #[doc(alias = "tevent_req_poll")]
+    pub fn run_until<T, E>(&self, request: Request<T, E>) -> io::Result<Result<T, E>> {
+        let node = request.node();
+        self.run_for(|| node.take_result())?
+            .ok_or_else(error::nothing_left)
+    }
+
+    /// Runs handlers until `future` is done, and returns what it returned.
+    ///
+    /// Unlike one that is [spawned](Self::spawn), the future may borrow.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use tevent::{Context, wakeup};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = Context::new()?;
+    /// let naps = ctx.block_on(async {
+    ///     for _ in 0..3 {
+    ///         wakeup(&ctx, ctx.now() + Duration::from_millis(1)).await?;
+    ///     }
+    ///     Ok::<_, std::io::Error>(3)
+    /// })??;
+    /// assert_eq!(naps, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `ELOOP` if the context is running already; `EDEADLK` if nothing is left on it that could wake
+    /// the future (another thread that may wake it counts only once it has); whatever the kernel
+    /// answers to a wait.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> io::Result<T> {
+        let mut future = pin!(future);
+        let root = Arc::new(Root {
+            is_woken: AtomicBool::new(true),
+            home: thread::current().id(),
+            wake: self.wake(),
+        });
+        let waker = Waker::from(root.clone());
+        let value = self.run_for(|| {
+            while root.is_woken.swap(false, Ordering::AcqRel) {
+                if let Poll::Ready(value) =
+                    future.as_mut().poll(&mut task::Context::from_waker(&waker))
+                {
+                    return Some(value);
+                }
+            }
+            None
+        });
+        value?.ok_or_else(error::nothing_left)
+    }
+}
+
+/// Wakes the future of a `block_on`.
+struct Root {
+    is_woken: AtomicBool,
+    home: ThreadId,
+    wake: Arc<wake::Wake>,
+}
+
+impl Wake for Root {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Ordering::Release);
+        // On its own thread the loop is awake, and looks after each step.
+        if thread::current().id() != self.home {
+            self.wake.wake();
+        }
+    }
+}
