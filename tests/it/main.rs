@@ -1,1 +1,3 @@
 //! Stories that cross the crates.
+
+mod tidy;
