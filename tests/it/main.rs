@@ -1,1 +1,4 @@
 //! Stories that cross the crates.
+
+mod deps;
+mod tidy;

@@ -1,0 +1,3 @@
+//! Starts each daemon of this crate and talks to it from outside, with std threads and sockets only.
+
+mod echod;

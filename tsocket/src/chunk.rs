@@ -1,0 +1,169 @@
+//! [`Chunk`], bytes in a buffer that goes back to its context's pool.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::rc::{Rc, Weak};
+
+/// The sizes of pooled buffers, in bytes; a chunk uses the smallest that is large enough.
+const SIZES: [usize; 4] = [1 << 10, 1 << 12, 1 << 14, 1 << 16];
+
+/// How many bytes of unused buffers the pool of a context keeps for each size.
+const KEPT_BYTES: usize = 1 << 20;
+
+/// Bytes that were read, or that are to be written, in a buffer of the context's pool.
+///
+/// Dereferences to its bytes. A chunk that was read can be written as it is, without copying. Its
+/// buffer goes back to the pool when it is dropped.
+///
+/// # Examples
+/// ```
+/// let chunk = tsocket::Chunk::from(b"hello".to_vec());
+/// assert_eq!(&chunk[..], b"hello");
+/// ```
+#[derive(Default)]
+pub struct Chunk {
+    // Initialised to its whole length; the first `len` bytes are the chunk's.
+    buffer: Vec<u8>,
+    len: usize,
+    pool: Weak<Pool>,
+}
+
+impl Chunk {
+    /// Keeps the first `len` bytes; does nothing if there are fewer.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+}
+
+impl From<Vec<u8>> for Chunk {
+    fn from(buffer: Vec<u8>) -> Self {
+        Self {
+            len: buffer.len(),
+            buffer,
+            pool: Weak::new(),
+        }
+    }
+}
+
+impl Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl DerefMut for Chunk {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[..self.len]
+    }
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunk")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.give_back(std::mem::take(&mut self.buffer));
+        }
+    }
+}
+
+/// The unused buffers of a context, and its scratch buffer.
+#[derive(Default)]
+pub(crate) struct Pool {
+    free: [RefCell<Vec<Vec<u8>>>; SIZES.len()],
+    scratch: RefCell<Vec<u8>>,
+}
+
+impl Pool {
+    /// The largest chunk that is pooled.
+    pub(crate) const MAX: usize = SIZES[SIZES.len() - 1];
+
+    /// A chunk of `len` bytes of any value.
+    pub(crate) fn chunk(self: &Rc<Self>, len: usize) -> Chunk {
+        let Some(class) = SIZES.iter().position(|size| *size >= len) else {
+            return Chunk::from(vec![0; len]);
+        };
+        let free = self.free[class].borrow_mut().pop();
+        let buffer = free.unwrap_or_else(|| vec![0; SIZES[class]]);
+        Chunk {
+            buffer,
+            len,
+            pool: Rc::downgrade(self),
+        }
+    }
+
+    /// A chunk with a copy of `bytes`.
+    pub(crate) fn copy(self: &Rc<Self>, bytes: &[u8]) -> Chunk {
+        let mut chunk = self.chunk(bytes.len());
+        chunk.copy_from_slice(bytes);
+        chunk
+    }
+
+    fn give_back(&self, buffer: Vec<u8>) {
+        let Some(class) = SIZES.iter().position(|size| *size == buffer.len()) else {
+            return;
+        };
+        let mut free = self.free[class].borrow_mut();
+        if free.len() < KEPT_BYTES / SIZES[class] {
+            free.push(buffer);
+        }
+    }
+
+    /// Lends the context's scratch buffer, [`Pool::MAX`] bytes of any value.
+    pub(crate) fn with_scratch<R>(&self, scratch: impl FnOnce(&mut [u8]) -> R) -> R {
+        let mut buffer = self.scratch.take();
+        buffer.resize(Self::MAX, 0);
+        let result = scratch(&mut buffer);
+        self.scratch.replace(buffer);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_chunk_gives_its_buffer_to_the_next() {
+        let pool = Rc::new(Pool::default());
+        let chunk = pool.chunk(100);
+        let address = chunk.as_ptr();
+        drop(chunk);
+        assert_eq!(pool.chunk(1000).as_ptr(), address);
+        assert_ne!(pool.chunk(2000).as_ptr(), address);
+    }
+
+    #[test]
+    fn the_pool_keeps_a_bounded_number_of_bytes() {
+        let pool = Rc::new(Pool::default());
+        let chunks: Vec<Chunk> = (0..100).map(|_| pool.chunk(Pool::MAX)).collect();
+        drop(chunks);
+        assert_eq!(pool.free[3].borrow().len(), KEPT_BYTES / Pool::MAX);
+    }
+
+    #[test]
+    fn large_chunks_are_not_pooled() {
+        let pool = Rc::new(Pool::default());
+        let mut chunk = pool.chunk(Pool::MAX + 1);
+        assert_eq!(chunk.len(), Pool::MAX + 1);
+        chunk.truncate(3);
+        assert_eq!(chunk.len(), 3);
+        drop(chunk);
+        assert!(pool.free.iter().all(|free| free.borrow().is_empty()));
+    }
+}

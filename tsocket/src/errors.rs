@@ -1,0 +1,58 @@
+//! The errors of the fronts, each condition with the errno of the contract.
+
+use std::io;
+
+use rustix::io::Errno;
+
+/// Nothing to transfer: the buffers are empty, or a limit is zero.
+pub(crate) fn empty() -> io::Error {
+    Errno::INVAL.into()
+}
+
+/// More buffers or bytes than one operation can take, or a PDU above its limit.
+pub(crate) fn too_large() -> io::Error {
+    Errno::MSGSIZE.into()
+}
+
+/// The same kind of operation is outstanding.
+pub(crate) fn busy() -> io::Error {
+    Errno::BUSY.into()
+}
+
+/// A disconnect is going on, or the last handle is gone.
+pub(crate) fn aborted() -> io::Error {
+    Errno::CONNABORTED.into()
+}
+
+/// A disconnect is going on already.
+pub(crate) fn already() -> io::Error {
+    Errno::ALREADY.into()
+}
+
+/// The endpoint was closed.
+pub(crate) fn closed() -> io::Error {
+    Errno::NOTCONN.into()
+}
+
+/// The end of the stream before everything that was asked for, or a write side that has ended.
+pub(crate) fn broken_pipe() -> io::Error {
+    Errno::PIPE.into()
+}
+
+/// An attempt could not make progress.
+pub(crate) fn would_block() -> io::Error {
+    Errno::WOULDBLOCK.into()
+}
+
+/// The context is gone, so nothing could ever finish the operation.
+pub(crate) fn context_gone() -> io::Error {
+    Errno::SHUTDOWN.into()
+}
+
+/// The same error again: its errno, or its kind and text.
+pub(crate) fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(errno) => io::Error::from_raw_os_error(errno),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}

@@ -1,0 +1,66 @@
+//! [`ReadAhead`], what a receive brought beyond what was asked for.
+
+use std::io;
+
+use crate::buffers::PartsMut;
+use crate::chunk::Pool;
+use crate::stream::StreamOps;
+
+/// The most that is read ahead, in bytes: a burst of small messages comes with one receive, and a
+/// stream that nobody reads from holds no more than this.
+pub(crate) const MAX_READ_AHEAD: usize = 16 * 1024;
+
+/// Bytes that have been received and not been asked for yet; no memory while there are none.
+#[derive(Debug, Default)]
+pub(crate) struct ReadAhead {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl ReadAhead {
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    /// Makes one attempt to fill `parts`, of `wanted` bytes: from what there is, or else from `ops`
+    /// with the scratch buffer behind, whose share is kept. Returns how many bytes were filled.
+    pub(crate) fn try_fill(
+        &mut self,
+        ops: &mut dyn StreamOps,
+        pool: &Pool,
+        mut parts: PartsMut<'_>,
+        wanted: usize,
+    ) -> io::Result<usize> {
+        if self.len() > 0 {
+            return Ok(self.take(&mut parts));
+        }
+        if wanted >= MAX_READ_AHEAD || !ops.reads_ahead() {
+            return ops.try_readv(parts.slices());
+        }
+        pool.with_scratch(|scratch| {
+            let scratch = &mut scratch[..MAX_READ_AHEAD];
+            let received = {
+                let mut parts = parts;
+                parts.push(scratch);
+                ops.try_readv(parts.slices())?
+            };
+            let surplus = received.saturating_sub(wanted);
+            self.bytes.extend_from_slice(&scratch[..surplus]);
+            Ok(received - surplus)
+        })
+    }
+
+    fn take(&mut self, parts: &mut PartsMut<'_>) -> usize {
+        let mut taken = 0;
+        for slice in parts.slices() {
+            let len = slice.len().min(self.len());
+            slice[..len].copy_from_slice(&self.bytes[self.start..self.start + len]);
+            self.start += len;
+            taken += len;
+        }
+        if self.len() == 0 {
+            *self = Self::default();
+        }
+        taken
+    }
+}

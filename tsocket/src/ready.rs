@@ -1,0 +1,94 @@
+//! [`Ready`], through which an implementation says that another attempt is worth it.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
+use std::rc::{Rc, Weak};
+
+use tevent::{Context, Immediate, Readiness, WeakContext};
+
+/// Whatever stands in front of an implementation and makes the attempts.
+pub(crate) trait Front {
+    /// Makes the attempts that `told` makes worth it. Called from the loop.
+    fn on_ready(self: Rc<Self>, told: Readiness);
+}
+
+/// Tells the front of a stream, datagram or listener that another attempt is worth it.
+///
+/// The implementation gets it when it is made and keeps it; clones tell the same front. When the
+/// stream becomes the transport of a layered one, the same handle tells the new front.
+#[derive(Clone)]
+pub struct Ready {
+    link: Rc<Link>,
+}
+
+struct Link {
+    ctx: WeakContext,
+    front: RefCell<Option<Weak<dyn Front>>>,
+    // Told by `schedule` and not passed on yet.
+    soon: Cell<Readiness>,
+    immediate: OnceCell<Immediate>,
+}
+
+impl Ready {
+    pub(crate) fn new(ctx: &Context) -> Self {
+        let link = Link {
+            ctx: ctx.downgrade(),
+            front: RefCell::new(None),
+            soon: Cell::new(Readiness::NONE),
+            immediate: OnceCell::new(),
+        };
+        Self {
+            link: Rc::new(link),
+        }
+    }
+
+    pub(crate) fn set_front(&self, front: Weak<dyn Front>) {
+        self.link.front.replace(Some(front));
+    }
+
+    /// Makes the attempts that `readiness` makes worth it, now.
+    ///
+    /// For handlers of the loop, such as that of an [`FdEvent`](tevent::FdEvent); never from inside an
+    /// attempt.
+    pub fn notify(&self, readiness: Readiness) {
+        self.link.notify(readiness);
+    }
+
+    /// Makes the attempts that `readiness` makes worth it, soon, from the loop.
+    ///
+    /// Can be called from anywhere, also from inside an attempt.
+    pub fn schedule(&self, readiness: Readiness) {
+        let link = &self.link;
+        let Some(ctx) = link.ctx.upgrade() else {
+            return;
+        };
+        if link.soon.replace(link.soon.get() | readiness).is_empty() {
+            let immediate = link.immediate.get_or_init(|| {
+                let link = Rc::downgrade(link);
+                Immediate::new(&ctx, move || {
+                    if let Some(link) = link.upgrade() {
+                        link.notify(link.soon.replace(Readiness::NONE));
+                    }
+                })
+            });
+            immediate.schedule();
+        }
+    }
+}
+
+impl Link {
+    fn notify(&self, readiness: Readiness) {
+        let front = self.front.borrow().as_ref().and_then(Weak::upgrade);
+        if let Some(front) = front {
+            front.on_ready(readiness);
+        }
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready")
+            .field("soon", &self.link.soon.get())
+            .finish_non_exhaustive()
+    }
+}

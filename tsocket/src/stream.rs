@@ -1,0 +1,418 @@
+//! [`Stream`], a connection of bytes: the requests in front of an implementation.
+
+mod core;
+mod disconnect;
+mod ops;
+mod pdu;
+mod queued;
+mod read;
+mod transport;
+mod write;
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+
+use tevent::{Completer, Context, Request};
+
+pub use disconnect::{DISCONNECT_BYTES, DISCONNECT_TIME};
+pub use ops::StreamOps;
+pub use transport::Transport;
+
+use self::core::{Core, Phase};
+use self::read::{PendingRead, ReadFully, ReadSome};
+use self::write::{Write as _, WriteFully};
+use crate::buffers::{MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
+use crate::chunk::{Chunk, Pool};
+use crate::read_ahead::ReadAhead;
+use crate::ready::Ready;
+use crate::{Address, Failed, errors};
+
+/// A connection of bytes in both directions.
+///
+/// A stream belongs to the context it was made on. It is a handle: clones are the same stream, and when
+/// the last one is gone the stream is [aborted](Self::abort). A request that is outstanding is no
+/// handle; the [queued](Self::writev_queued) operations, [`Steps`](tevent::Steps) and futures hold one
+/// like any user.
+///
+/// One read and one write may be outstanding; a second one fails with `EBUSY`. To wait in line is what
+/// a [`Queue`](tevent::Queue) is for.
+///
+/// # Ends and errors
+/// The end of the stream belongs to the read side and is not sticky: [`read`](Self::read) gives no
+/// bytes, [`readv`](Self::readv) fails with `EPIPE`, and writing goes on. The first error of the
+/// connection is sticky: later operations fail with it. No error hides bytes that have arrived. Misuse
+/// (`EBUSY`, `EINVAL`, `EMSGSIZE`) disturbs nothing.
+///
+/// | Condition | `raw_os_error()` |
+/// |---|---|
+/// | the buffers have no bytes | `EINVAL` |
+/// | more than [`MAX_BUFFER_COUNT`] buffers, or their sum overflows | `EMSGSIZE` |
+/// | the same kind of operation is outstanding | `EBUSY` |
+/// | the peer has closed before the buffers were full | `EPIPE` |
+/// | writing after a shutdown, or after a partial write was given up | `EPIPE` |
+/// | a disconnect is going on, or the stream was aborted meanwhile | `ECONNABORTED` |
+/// | a second disconnect while one is going on | `EALREADY` |
+/// | the stream was closed before | `ENOTCONN` |
+/// | the context is gone | `ESHUTDOWN` |
+///
+/// # Examples
+/// ```
+/// use tevent::Context;
+/// use tsocket::memory;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let ctx = Context::new()?;
+/// let (near, far) = memory::stream_pair(&ctx);
+/// let echoed = ctx.block_on(async {
+///     near.writev(b"hello".to_vec()).await?;
+///     let chunk = far.read(100).await?;
+///     far.writev(chunk).await?;
+///     Ok::<_, std::io::Error>(near.readv(vec![0; 5]).await?)
+/// })??;
+/// assert_eq!(echoed, b"hello");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Source
+/// `struct tstream_context`. Differs: operations take no context; the end of the stream is not an
+/// error for writers; buffers are owned and come back.
+#[doc(alias = "tstream_context")]
+pub struct Stream {
+    core: Rc<Core>,
+}
+
+/// A stream that could not be taken apart, with the reason.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub error: io::Error,
+    /// The stream, as it was given.
+    pub stream: Stream,
+}
+
+impl Stream {
+    /// A stream of `ctx` in front of what `make` makes.
+    ///
+    /// `make` is given the handle through which the implementation says that another attempt is worth
+    /// it.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    #[doc(alias = "tstream_context_create")]
+    pub fn new(
+        ctx: &Context,
+        make: impl FnOnce(Ready) -> io::Result<Box<dyn StreamOps>>,
+    ) -> io::Result<Self> {
+        let ready = Ready::new(ctx);
+        let ops = make(ready.clone())?;
+        let transport = Transport {
+            ops,
+            ahead: ReadAhead::default(),
+            pool: ctx.local::<Pool>(),
+            ready,
+        };
+        Ok(Self {
+            core: Core::new(ctx, transport),
+        })
+    }
+
+    /// A stream of `ctx` in front of what `make` makes of the `transport` below it.
+    ///
+    /// The implementation keeps the transport and calls its attempts from its own.
+    pub fn layered(
+        ctx: &Context,
+        transport: Transport,
+        make: impl FnOnce(Transport) -> Box<dyn StreamOps>,
+    ) -> Self {
+        let ready = transport.ready();
+        let ops = make(transport);
+        let transport = Transport {
+            ops,
+            ahead: ReadAhead::default(),
+            pool: ctx.local::<Pool>(),
+            ready,
+        };
+        Self {
+            core: Core::new(ctx, transport),
+        }
+    }
+
+    /// Takes the implementation out, for a layered stream to own.
+    ///
+    /// # Errors
+    /// The stream comes back: with `EBUSY` if there are other handles or operations outstanding, with
+    /// `ENOTCONN` if it was closed.
+    pub fn into_transport(self) -> Result<Transport, Refused> {
+        if self.core.phase() != Phase::Open {
+            return Err(Refused {
+                error: errors::closed(),
+                stream: self,
+            });
+        }
+        if self.core.handles.get() > 1 || self.core.is_busy() {
+            return Err(Refused {
+                error: errors::busy(),
+                stream: self,
+            });
+        }
+        match self.core.take_transport() {
+            Some(transport) => Ok(transport),
+            None => Err(Refused {
+                error: errors::closed(),
+                stream: self,
+            }),
+        }
+    }
+
+    /// Reads what there is, at most `max` bytes, and waits while there is nothing; no bytes are the
+    /// end of the stream.
+    ///
+    /// While it waits it owns no buffer; one read brings at most 64 KiB.
+    ///
+    /// # Cancellation
+    /// Nothing is lost: bytes that have not been delivered stay for the next read.
+    ///
+    /// # Errors
+    /// `EINVAL` if `max` is 0; else as [`Stream`] lists them.
+    #[doc(alias = "tstream_readv_send")]
+    #[track_caller]
+    pub fn read(&self, max: usize) -> Request<Chunk> {
+        let (request, completer) = Request::pair(&self.core.ctx, "read");
+        let check = if max == 0 {
+            Err(errors::empty())
+        } else {
+            self.core.check_read()
+        };
+        match check {
+            Ok(()) => {
+                let read = ReadSome {
+                    max,
+                    read: Chunk::default(),
+                    completer,
+                };
+                self.core.attempt_read(PendingRead::Some(read), true);
+            }
+            Err(error) => completer.error(error),
+        }
+        request
+    }
+
+    /// Reads until `buffers` are full, in order; what is asked for is their length.
+    ///
+    /// # Cancellation
+    /// A deadline or a cancel returns the buffers and how many bytes are in them. Dropping the request
+    /// loses the bytes that it had read.
+    ///
+    /// # Errors
+    /// With the buffers: `EPIPE` if the peer closes first; else as [`Stream`] lists them.
+    ///
+    /// # Source
+    /// `tstream_readv_send()`; `readv(2)`. Differs: the request owns its buffers and returns them.
+    #[doc(alias = "tstream_readv_send")]
+    #[doc(alias = "tstream_readv_recv")]
+    #[track_caller]
+    pub fn readv<B: ReadBuffers>(&self, mut buffers: B) -> Request<B, Failed<B>> {
+        let (request, completer) = Request::pair(&self.core.ctx, "readv");
+        let mut parts = PartsMut::skipping(0);
+        buffers.parts_mut(&mut parts);
+        let wanted = check_extent(parts.extent()).and_then(|wanted| {
+            self.core.check_read()?;
+            Ok(wanted)
+        });
+        match wanted {
+            Ok(wanted) => {
+                let read = ReadFully {
+                    buffers,
+                    wanted,
+                    read: 0,
+                    completer,
+                };
+                self.core
+                    .attempt_read(PendingRead::Other(Box::new(read)), true);
+            }
+            Err(error) => completer.error(Failed {
+                error,
+                buffers,
+                transferred: 0,
+            }),
+        }
+        request
+    }
+
+    /// Writes all of `buffers`, in order, and returns them.
+    ///
+    /// # Completion
+    /// When the layer below has taken the last byte: the kernel, or for a layered stream the stream
+    /// below.
+    ///
+    /// # Cancellation
+    /// If a part was written already, nothing can be written any more: later writes fail with `EPIPE`,
+    /// because the peer would take their bytes for the rest of this one.
+    ///
+    /// # Errors
+    /// With the buffers, and how many bytes were written: as [`Stream`] lists them.
+    ///
+    /// # Source
+    /// `tstream_writev_send()`; `writev(2)`. Differs: the request owns its buffers and returns them.
+    #[doc(alias = "tstream_writev_send")]
+    #[doc(alias = "tstream_writev_recv")]
+    #[track_caller]
+    pub fn writev<B: WriteBuffers>(&self, buffers: B) -> Request<B, Failed<B>> {
+        let (request, completer) = Request::pair(&self.core.ctx, "writev");
+        self.writev_with(buffers, completer);
+        request
+    }
+
+    fn writev_with<B: WriteBuffers>(&self, buffers: B, completer: Completer<B, Failed<B>>) {
+        let mut parts = Parts::skipping(0);
+        buffers.parts(&mut parts);
+        let wanted = check_extent(parts.extent()).and_then(|wanted| {
+            self.core.check_write()?;
+            Ok(wanted)
+        });
+        let wanted = match wanted {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                completer.error(Failed {
+                    error,
+                    buffers,
+                    transferred: 0,
+                });
+                return;
+            }
+        };
+        let mut write = WriteFully {
+            buffers,
+            wanted,
+            written: 0,
+            completer,
+        };
+        match write.attempt(&mut |buffers| self.core.try_write(buffers)) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.core.park_write(Box::new(write));
+            }
+            result => write.end(result),
+        }
+    }
+
+    /// How many bytes a read would return without waiting; 0 says nothing about the end of the stream.
+    ///
+    /// # Errors
+    /// `ENOTCONN` if the stream was closed; whatever the system says of the descriptor.
+    #[doc(alias = "tstream_pending_bytes")]
+    pub fn pending_bytes(&self) -> io::Result<usize> {
+        self.core.pending_bytes()
+    }
+
+    /// Ends the write side after everything that was written so far; reading goes on.
+    ///
+    /// The peer reads the end of the stream. Later writes fail with `EPIPE`.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` where a stream has no half-close; `EALREADY` if a shutdown is outstanding; else as
+    /// [`Stream`] lists them.
+    ///
+    /// # Source
+    /// `shutdown(2)` with `SHUT_WR`; C tsocket has none.
+    #[track_caller]
+    pub fn shutdown(&self) -> Request<()> {
+        let (request, completer) = Request::pair(&self.core.ctx, "shutdown");
+        match self.core.check_shutdown() {
+            Ok(()) => self.core.begin_shutdown(completer),
+            Err(error) => completer.error(error),
+        }
+        request
+    }
+
+    /// Closes the stream so that nothing is lost: half-closes it, reads and drops what still comes
+    /// until the peer has closed too, then closes.
+    ///
+    /// It waits for the peer at most [`DISCONNECT_TIME`] and reads at most [`DISCONNECT_BYTES`].
+    ///
+    /// # Cancellation
+    /// Dropping the request closes at once.
+    ///
+    /// # Errors
+    /// `EBUSY` while a read, write or shutdown is outstanding; `EALREADY` while a disconnect is going
+    /// on; `ENOTCONN` if the stream was closed.
+    #[doc(alias = "tstream_disconnect_send")]
+    #[doc(alias = "tstream_disconnect_recv")]
+    #[track_caller]
+    pub fn disconnect(&self) -> Request<()> {
+        let (request, completer) = Request::pair(&self.core.ctx, "disconnect");
+        let refused = match self.core.phase() {
+            Phase::Disconnecting => Some(errors::already()),
+            Phase::Closed => Some(errors::closed()),
+            Phase::Open if self.core.is_busy() => Some(errors::busy()),
+            Phase::Open => None,
+        };
+        match refused {
+            None => self.core.begin_disconnect(completer),
+            Some(error) => completer.error(error),
+        }
+        request
+    }
+
+    /// Closes the stream at once; what is outstanding ends with `ECONNABORTED` and its buffers.
+    ///
+    /// Does nothing if it was closed before.
+    pub fn abort(&self) {
+        self.core.abort();
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    /// `ENOTCONN` if the stream was closed; whatever the system says of the descriptor.
+    pub fn local_address(&self) -> io::Result<Address> {
+        self.core.with_ops(|ops| ops.local_address())
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    /// `ENOTCONN` if the stream was closed or the peer has gone; whatever the system says of the
+    /// descriptor.
+    pub fn peer_address(&self) -> io::Result<Address> {
+        self.core.with_ops(|ops| ops.peer_address())
+    }
+}
+
+/// The sum of the bytes of some buffers, if one operation can take them.
+fn check_extent((count, len): (usize, Option<usize>)) -> io::Result<usize> {
+    match len {
+        Some(0) => Err(errors::empty()),
+        Some(len) if count <= MAX_BUFFER_COUNT => Ok(len),
+        _ => Err(errors::too_large()),
+    }
+}
+
+impl Clone for Stream {
+    fn clone(&self) -> Self {
+        self.core.handles.set(self.core.handles.get() + 1);
+        Self {
+            core: self.core.clone(),
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let left = self.core.handles.get() - 1;
+        self.core.handles.set(left);
+        if left == 0 {
+            self.core.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("phase", &self.core.phase())
+            .field("is_busy", &self.core.is_busy())
+            .finish_non_exhaustive()
+    }
+}

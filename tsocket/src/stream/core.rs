@@ -1,0 +1,420 @@
+//! What all handles of a stream share: the outstanding operations, and the attempts at them.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind, IoSlice};
+use std::rc::Rc;
+
+use tevent::{Completer, Context, End, Readiness, WeakContext, Work};
+
+use super::StreamOps;
+use super::disconnect::Disconnect;
+use super::read::PendingRead;
+use super::transport::Transport;
+use super::write::Write;
+use crate::buffers::PartsMut;
+use crate::chunk::Pool;
+use crate::errors;
+use crate::read_ahead::ReadAhead;
+use crate::ready::{Front, Ready};
+
+/// Which operation of a stream a request stands for.
+pub(super) const READ: usize = 0;
+pub(super) const WRITE: usize = 1;
+pub(super) const SHUTDOWN: usize = 2;
+pub(super) const DISCONNECT: usize = 3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    Disconnecting,
+    Closed,
+}
+
+// Invariant: `ops` is there until the phase is `Closed`, and neither it nor `ahead` is borrowed while
+// code of the caller runs.
+pub(super) struct Core {
+    pub(super) ctx: WeakContext,
+    pub(super) pool: Rc<Pool>,
+    pub(super) ops: RefCell<Option<Box<dyn StreamOps>>>,
+    pub(super) disconnect: Cell<Option<Disconnect>>,
+    pub(super) handles: Cell<usize>,
+    ready: Ready,
+    ahead: RefCell<ReadAhead>,
+    // Set as long as a read is outstanding, also while an attempt has it out of its slot.
+    is_reading: Cell<bool>,
+    read: Cell<Option<PendingRead>>,
+    write: Cell<Option<Box<dyn Write>>>,
+    shutdown: Cell<Option<Completer<()>>>,
+    // The first error of each side. A reader first gets what has arrived.
+    read_error: RefCell<Option<io::Error>>,
+    write_error: RefCell<Option<io::Error>>,
+    phase: Cell<Phase>,
+}
+
+impl Core {
+    pub(super) fn new(ctx: &Context, transport: Transport) -> Rc<Self> {
+        let Transport {
+            ops,
+            ahead,
+            pool,
+            ready,
+        } = transport;
+        let core = Rc::new(Self {
+            ctx: ctx.downgrade(),
+            pool,
+            ops: RefCell::new(Some(ops)),
+            disconnect: Cell::new(None),
+            handles: Cell::new(1),
+            ready: ready.clone(),
+            ahead: RefCell::new(ahead),
+            is_reading: Cell::new(false),
+            read: Cell::new(None),
+            write: Cell::new(None),
+            shutdown: Cell::new(None),
+            read_error: RefCell::new(None),
+            write_error: RefCell::new(None),
+            phase: Cell::new(Phase::Open),
+        });
+        let front: Rc<dyn Front> = core.clone();
+        ready.set_front(Rc::downgrade(&front));
+        core
+    }
+
+    /// Refuses whatever cannot be begun any more.
+    pub(super) fn check_open(&self) -> io::Result<()> {
+        match self.phase.get() {
+            Phase::Open if self.ctx.upgrade().is_none() => Err(errors::context_gone()),
+            Phase::Open => Ok(()),
+            Phase::Disconnecting => Err(errors::aborted()),
+            Phase::Closed => Err(errors::closed()),
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(super) fn set_phase(&self, phase: Phase) {
+        self.phase.set(phase);
+    }
+
+    pub(super) fn check_read(&self) -> io::Result<()> {
+        self.check_open()?;
+        if self.is_reading.get() {
+            Err(errors::busy())
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn check_write(&self) -> io::Result<()> {
+        self.check_open()?;
+        if self.is_writing() {
+            return Err(errors::busy());
+        }
+        match &*self.write_error.borrow() {
+            Some(error) => Err(errors::again(error)),
+            None if self.is_shutting_down() => Err(errors::broken_pipe()),
+            None => Ok(()),
+        }
+    }
+
+    fn is_writing(&self) -> bool {
+        holds(&self.write)
+    }
+
+    pub(super) fn check_shutdown(&self) -> io::Result<()> {
+        self.check_open()?;
+        if self.is_shutting_down() {
+            Err(errors::already())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn is_shutting_down(&self) -> bool {
+        holds(&self.shutdown)
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_reading.get() || self.is_writing() || self.is_shutting_down()
+    }
+
+    /// Attempts `read`, and keeps it if it has to wait.
+    pub(super) fn attempt_read(self: &Rc<Self>, mut read: PendingRead, is_new: bool) {
+        self.is_reading.set(true);
+        let attempted = read.attempt(&mut Source { core: self });
+        let result = match (attempted, self.phase.get()) {
+            (_, Phase::Closed) => Err(errors::aborted()),
+            (Err(error), _) if error.kind() == ErrorKind::WouldBlock => {
+                let Some(error) = self.read_error.borrow().as_ref().map(errors::again) else {
+                    self.park_read(read, is_new);
+                    return;
+                };
+                Err(error)
+            }
+            (attempted, _) => attempted,
+        };
+        self.is_reading.set(false);
+        read.finish(result);
+    }
+
+    fn park_read(self: &Rc<Self>, read: PendingRead, is_new: bool) {
+        if read.is_moot() {
+            // Its request was dropped by the caller's code inside the attempt.
+            self.is_reading.set(false);
+            return;
+        }
+        if is_new {
+            read.set_work(self.clone(), READ);
+        }
+        self.read.set(Some(read));
+    }
+
+    /// Makes one attempt to write `buffers`.
+    pub(super) fn try_write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut ops = self.ops.borrow_mut();
+        let ops = ops.as_deref_mut().ok_or_else(errors::closed)?;
+        ops.try_writev(buffers)
+            .inspect_err(|error| self.note_write_error(error))
+    }
+
+    fn note_write_error(&self, error: &io::Error) {
+        if error.kind() == ErrorKind::WouldBlock {
+            return;
+        }
+        self.write_error
+            .borrow_mut()
+            .get_or_insert_with(|| errors::again(error));
+        // A peer that reads no more may have sent everything; any other end is one for both sides.
+        if error.kind() != ErrorKind::BrokenPipe {
+            self.read_error
+                .borrow_mut()
+                .get_or_insert_with(|| errors::again(error));
+        }
+    }
+
+    fn note_read_error(&self, error: &io::Error) {
+        if error.kind() != ErrorKind::WouldBlock {
+            self.read_error
+                .borrow_mut()
+                .get_or_insert_with(|| errors::again(error));
+            self.write_error
+                .borrow_mut()
+                .get_or_insert_with(|| errors::again(error));
+        }
+    }
+
+    /// Keeps a write that has to wait.
+    pub(super) fn park_write(self: &Rc<Self>, write: Box<dyn Write>) {
+        write.set_work(self.clone(), WRITE);
+        self.write.set(Some(write));
+    }
+
+    fn resume_write(self: &Rc<Self>, mut write: Box<dyn Write>) {
+        let result = write.attempt(&mut |buffers| self.try_write(buffers));
+        match result {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.write.set(Some(write)),
+            result => {
+                write.finish(result);
+                self.resume_shutdown();
+            }
+        }
+    }
+
+    pub(super) fn begin_shutdown(self: &Rc<Self>, completer: Completer<()>) {
+        completer.set_work(self.clone(), SHUTDOWN);
+        self.shutdown.set(Some(completer));
+        self.resume_shutdown();
+    }
+
+    /// Ends the write side if that was asked for and nothing is left to write.
+    fn resume_shutdown(self: &Rc<Self>) {
+        if self.is_writing() {
+            return;
+        }
+        let Some(completer) = self.shutdown.take() else {
+            return;
+        };
+        let tried = match &mut *self.ops.borrow_mut() {
+            Some(ops) => ops.try_shutdown(),
+            None => Err(errors::closed()),
+        };
+        match tried {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.shutdown.set(Some(completer));
+            }
+            Ok(()) => {
+                self.write_error
+                    .borrow_mut()
+                    .get_or_insert_with(errors::broken_pipe);
+                completer.done(());
+            }
+            Err(error) => completer.error(error),
+        }
+    }
+
+    pub(super) fn pending_bytes(&self) -> io::Result<usize> {
+        let ahead = self.ahead.borrow().len();
+        self.with_ops(|ops| Ok(ahead + ops.pending_bytes()?))
+    }
+
+    pub(super) fn with_ops<R>(
+        &self,
+        call: impl FnOnce(&mut dyn StreamOps) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut ops = self.ops.borrow_mut();
+        call(&mut **ops.as_mut().ok_or_else(errors::closed)?)
+    }
+
+    /// Closes at once; what is outstanding ends with `ECONNABORTED` and its buffers.
+    pub(super) fn abort(&self) {
+        self.phase.set(Phase::Closed);
+        // Closed before anybody is told.
+        let ops = self.ops.take();
+        drop(ops);
+        let ahead = self.ahead.take();
+        drop(ahead);
+        if let Some(read) = self.read.take() {
+            self.is_reading.set(false);
+            read.finish(Err(errors::aborted()));
+        }
+        if let Some(write) = self.write.take() {
+            write.finish(Err(errors::aborted()));
+        }
+        if let Some(completer) = self.shutdown.take() {
+            completer.error(errors::aborted());
+        }
+        if let Some(disconnect) = self.disconnect.take() {
+            disconnect.completer.error(errors::aborted());
+        }
+    }
+
+    /// Takes the implementation out of an idle stream.
+    pub(super) fn take_transport(&self) -> Option<Transport> {
+        let ops = self.ops.take()?;
+        self.phase.set(Phase::Closed);
+        Some(Transport {
+            ops,
+            ahead: self.ahead.take(),
+            pool: self.pool.clone(),
+            ready: self.ready.clone(),
+        })
+    }
+}
+
+/// Whether there is something in `slot`.
+fn holds<T>(slot: &Cell<Option<T>>) -> bool {
+    let content = slot.take();
+    let holds = content.is_some();
+    slot.set(content);
+    holds
+}
+
+impl Front for Core {
+    fn on_ready(self: Rc<Self>, told: Readiness) {
+        let Ok(told) = self.with_ops(|ops| Ok(ops.told(told))) else {
+            return;
+        };
+        if self.phase.get() == Phase::Disconnecting {
+            self.advance_disconnect();
+            return;
+        }
+        let mut unwanted = told;
+        if told.intersects(Readiness::WRITE | Readiness::ERROR) {
+            if let Some(write) = self.write.take() {
+                unwanted -= Readiness::WRITE | Readiness::ERROR;
+                self.resume_write(write);
+            } else {
+                self.resume_shutdown();
+            }
+        }
+        if told.intersects(Readiness::READ | Readiness::ERROR) {
+            if let Some(read) = self.read.take() {
+                unwanted -= Readiness::READ | Readiness::ERROR;
+                self.attempt_read(read, false);
+            }
+        }
+        if !unwanted.is_empty() {
+            if let Some(ops) = &mut *self.ops.borrow_mut() {
+                ops.unwanted(unwanted);
+            }
+        }
+    }
+}
+
+impl Work for Core {
+    fn stopped(self: Rc<Self>, slot: usize, end: End) {
+        match slot {
+            READ => {
+                if let Some(read) = self.read.take() {
+                    self.is_reading.set(false);
+                    if end != End::Dropped {
+                        read.finish(Err(end.into()));
+                    }
+                }
+            }
+            WRITE => {
+                if let Some(write) = self.write.take() {
+                    self.stop_write(write, end);
+                }
+            }
+            SHUTDOWN => drop(self.shutdown.take()),
+            _ => self.abort(),
+        }
+    }
+}
+
+impl Core {
+    fn stop_write(self: &Rc<Self>, write: Box<dyn Write>, end: End) {
+        let is_mid_write = self
+            .ops
+            .borrow()
+            .as_ref()
+            .is_some_and(|ops| ops.is_mid_write());
+        if write.written() > 0 || is_mid_write {
+            // The peer would take whatever came next for the rest of this.
+            self.write_error
+                .borrow_mut()
+                .get_or_insert_with(errors::broken_pipe);
+        }
+        if end != End::Dropped {
+            write.finish(Err(end.into()));
+        }
+        self.resume_shutdown();
+    }
+}
+
+/// Where the attempts of a read get their bytes.
+pub(super) struct Source<'a> {
+    core: &'a Core,
+}
+
+impl Source<'_> {
+    pub(super) fn pool(&self) -> &Rc<Pool> {
+        &self.core.pool
+    }
+
+    /// Makes one attempt to fill `parts`, of `wanted` bytes; 0 is the end of the stream.
+    pub(super) fn try_fill(&mut self, parts: PartsMut<'_>, wanted: usize) -> io::Result<usize> {
+        let Self { core } = self;
+        let mut ops = core.ops.borrow_mut();
+        let ops = &mut **ops.as_mut().ok_or_else(errors::closed)?;
+        let filled = core
+            .ahead
+            .borrow_mut()
+            .try_fill(ops, &core.pool, parts, wanted);
+        match filled {
+            // What has ended in an error has no good end.
+            Ok(0) => match &*core.read_error.borrow() {
+                Some(error) => Err(errors::again(error)),
+                None => Ok(0),
+            },
+            Ok(filled) => Ok(filled),
+            Err(error) => {
+                core.note_read_error(&error);
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! An orderly end: half-close, drain what still comes, then close.
+
+use std::io::{ErrorKind, IoSliceMut};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tevent::{Completer, Timer};
+
+use super::core::{Core, DISCONNECT, Phase};
+
+/// The longest that a disconnect waits for the peer to close its side.
+///
+/// Closing a TCP socket with unread data in it resets the connection, and the reset overtakes data
+/// that the peer has not read yet. So we read until the peer has closed; this long serves a peer that
+/// is alive, and a silent one does not hold the descriptor for longer.
+pub const DISCONNECT_TIME: Duration = Duration::from_secs(5);
+
+/// The most that a disconnect reads and throws away, in bytes, for the same reason.
+pub const DISCONNECT_BYTES: usize = 16 << 20;
+
+/// A disconnect that is going on.
+pub(super) struct Disconnect {
+    pub(super) completer: Completer<()>,
+    is_shut_down: bool,
+    drained: usize,
+    _timer: Timer,
+}
+
+/// What a disconnect waits for.
+enum Progress {
+    Waits,
+    Over,
+}
+
+impl Core {
+    pub(super) fn begin_disconnect(self: &Rc<Self>, completer: Completer<()>) {
+        let Some(ctx) = self.ctx.upgrade() else {
+            return;
+        };
+        completer.set_work(self.clone(), DISCONNECT);
+        self.set_phase(Phase::Disconnecting);
+        let timer = Timer::new(&ctx, {
+            let core = Rc::downgrade(self);
+            move || {
+                if let Some(core) = core.upgrade() {
+                    core.end_disconnect();
+                }
+            }
+        });
+        timer.arm_after(DISCONNECT_TIME);
+        let disconnect = Disconnect {
+            completer,
+            is_shut_down: false,
+            drained: 0,
+            _timer: timer,
+        };
+        self.disconnect.set(Some(disconnect));
+        self.advance_disconnect();
+    }
+
+    pub(super) fn advance_disconnect(&self) {
+        let Some(mut disconnect) = self.disconnect.take() else {
+            return;
+        };
+        let progress = self.half_close(&mut disconnect);
+        self.disconnect.set(Some(disconnect));
+        if matches!(progress, Progress::Over) {
+            self.end_disconnect();
+        }
+    }
+
+    fn half_close(&self, disconnect: &mut Disconnect) -> Progress {
+        let mut ops = self.ops.borrow_mut();
+        let Some(ops) = ops.as_mut() else {
+            return Progress::Over;
+        };
+        if !disconnect.is_shut_down {
+            match ops.try_shutdown() {
+                Ok(()) => disconnect.is_shut_down = true,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Progress::Waits,
+                // There is no half-close, or the connection is gone: nothing to wait for.
+                Err(_) => return Progress::Over,
+            }
+        }
+        self.pool.with_scratch(|scratch| {
+            loop {
+                match ops.try_readv(&mut [IoSliceMut::new(scratch)]) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Progress::Waits,
+                    Ok(0) | Err(_) => return Progress::Over,
+                    Ok(read) => disconnect.drained += read,
+                }
+                if disconnect.drained > DISCONNECT_BYTES {
+                    return Progress::Over;
+                }
+            }
+        })
+    }
+
+    fn end_disconnect(&self) {
+        let Some(disconnect) = self.disconnect.take() else {
+            return;
+        };
+        self.abort();
+        disconnect.completer.done(());
+    }
+}

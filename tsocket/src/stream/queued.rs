@@ -1,0 +1,62 @@
+//! Writes of a stream that wait for their turn.
+
+use tevent::{Queue, Request};
+
+use super::Stream;
+use crate::buffers::WriteBuffers;
+use crate::{Failed, queued};
+
+impl Stream {
+    /// As [`writev`](Self::writev), when it is its turn in `queue`, which it holds until it is done.
+    ///
+    /// If the queue is empty, the write begins at once. Use one queue for all writes of a stream, and
+    /// another one for reads: one for both would have reads wait for writes.
+    ///
+    /// # Cancellation
+    /// One that still waits for its turn leaves the queue; one that has begun is as for
+    /// [`writev`](Self::writev).
+    ///
+    /// # Errors
+    /// `ECANCELED`, with the buffers, if the queue is dropped first; else as for
+    /// [`writev`](Self::writev).
+    ///
+    /// # Examples
+    /// ```
+    /// use tevent::{Context, Queue};
+    /// use tsocket::memory;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = Context::new()?;
+    /// let (near, far) = memory::stream_pair(&ctx);
+    /// let queue = Queue::new(&ctx);
+    /// let hello = near.writev_queued(&queue, &b"hello "[..]);
+    /// let world = near.writev_queued(&queue, &b"world"[..]);
+    /// assert_eq!(ctx.run_until(far.readv(vec![0; 11]))??, b"hello world");
+    /// # drop((hello, world));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "tstream_writev_queue_send")]
+    #[doc(alias = "tstream_writev_queue_recv")]
+    #[track_caller]
+    pub fn writev_queued<B: WriteBuffers>(
+        &self,
+        queue: &Queue,
+        buffers: B,
+    ) -> Request<B, Failed<B>> {
+        let (request, completer) = Request::pair(&self.core.ctx, "writev queued");
+        let stream = self.clone();
+        queued::wait_for_turn(queue, completer, move |turn, completer| match turn {
+            Ok(turn) => {
+                queued::hold(&completer, (turn, stream.clone()));
+                stream.writev_with(buffers, completer);
+            }
+            Err(error) => completer.error(Failed {
+                error,
+                buffers,
+                transferred: 0,
+            }),
+        });
+        request
+    }
+}

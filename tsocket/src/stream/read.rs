@@ -1,0 +1,134 @@
+//! The pending reads of a stream: what each still needs, and how it ends.
+
+use std::io;
+use std::rc::Rc;
+
+use tevent::{Completer, Work};
+
+use super::core::Source;
+use crate::buffers::{PartsMut, ReadBuffers};
+use crate::chunk::{Chunk, Pool};
+use crate::{Failed, errors};
+
+/// A read that goes on until it has what it needs.
+pub(super) trait Read {
+    /// Makes one attempt; `WouldBlock` asks to be called again, `Ok` means that it is complete.
+    fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()>;
+
+    /// Ends the request: with what was read, or with `result`'s error.
+    fn finish(self: Box<Self>, result: io::Result<()>);
+
+    /// Whether nobody waits for it any more.
+    fn is_moot(&self) -> bool;
+
+    /// Has `work` told when the request is dropped or ended from outside.
+    fn set_work(&self, work: Rc<dyn Work>, slot: usize);
+}
+
+/// A read of whatever there is. While it waits it owns no buffer.
+pub(super) struct ReadSome {
+    pub(super) max: usize,
+    pub(super) read: Chunk,
+    pub(super) completer: Completer<Chunk>,
+}
+
+impl ReadSome {
+    pub(super) fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()> {
+        let mut chunk = source.pool().chunk(self.max.min(Pool::MAX));
+        let wanted = chunk.len();
+        let mut parts = PartsMut::skipping(0);
+        parts.push(&mut chunk);
+        let read = source.try_fill(parts, wanted)?;
+        chunk.truncate(read);
+        self.read = chunk;
+        Ok(())
+    }
+
+    pub(super) fn finish(self, result: io::Result<()>) {
+        self.completer.finish(result.map(|()| self.read));
+    }
+}
+
+/// A read that fills its buffers.
+pub(super) struct ReadFully<B: ReadBuffers> {
+    pub(super) buffers: B,
+    pub(super) wanted: usize,
+    pub(super) read: usize,
+    pub(super) completer: Completer<B, Failed<B>>,
+}
+
+impl<B: ReadBuffers> Read for ReadFully<B> {
+    fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()> {
+        while self.read < self.wanted {
+            let mut parts = PartsMut::skipping(self.read);
+            self.buffers.parts_mut(&mut parts);
+            match source.try_fill(parts, self.wanted - self.read)? {
+                0 => return Err(errors::broken_pipe()),
+                read => self.read += read,
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, result: io::Result<()>) {
+        let Self {
+            buffers,
+            read,
+            completer,
+            ..
+        } = *self;
+        completer.finish(match result {
+            Ok(()) => Ok(buffers),
+            Err(error) => Err(Failed {
+                error,
+                buffers,
+                transferred: read,
+            }),
+        });
+    }
+
+    fn is_moot(&self) -> bool {
+        self.completer.is_moot()
+    }
+
+    fn set_work(&self, work: Rc<dyn Work>, slot: usize) {
+        self.completer.set_work(work, slot);
+    }
+}
+
+/// The read that is outstanding; the one that waits for most connections most of the time needs no
+/// allocation of its own.
+pub(super) enum PendingRead {
+    Some(ReadSome),
+    Other(Box<dyn Read>),
+}
+
+impl PendingRead {
+    pub(super) fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()> {
+        match self {
+            Self::Some(read) => read.attempt(source),
+            Self::Other(read) => read.attempt(source),
+        }
+    }
+
+    pub(super) fn finish(self, result: io::Result<()>) {
+        match self {
+            Self::Some(read) => read.finish(result),
+            Self::Other(read) => read.finish(result),
+        }
+    }
+
+    pub(super) fn is_moot(&self) -> bool {
+        match self {
+            Self::Some(read) => read.completer.is_moot(),
+            Self::Other(read) => read.is_moot(),
+        }
+    }
+
+    pub(super) fn set_work(&self, work: Rc<dyn Work>, slot: usize) {
+        match self {
+            Self::Some(read) => read.completer.set_work(work, slot),
+            Self::Other(read) => read.set_work(work, slot),
+        }
+    }
+}
