@@ -338,7 +338,7 @@ impl Front for Core {
             return;
         };
         if self.phase.get() == Phase::Disconnecting {
-            self.advance_disconnect();
+            self.advance_disconnect(told);
             return;
         }
         let mut unwanted = told;
@@ -381,7 +381,7 @@ impl Work for Core {
                 }
             }
             SHUTDOWN => drop(self.shutdown.take()),
-            _ => self.abort(),
+            _ => self.stop_disconnect(end),
         }
     }
 }
