@@ -11,6 +11,7 @@ use std::thread::{self, ThreadId};
 use crate::context::Context;
 use crate::error;
 use crate::request::Request;
+use crate::run_queue::Job;
 use crate::wake;
 
 impl Context {
@@ -63,14 +64,19 @@ impl Context {
         });
         let waker = Waker::from(root.clone());
         let value = self.run_for(|| {
-            while root.is_woken.swap(false, Ordering::AcqRel) {
-                if let Poll::Ready(value) =
-                    future.as_mut().poll(&mut task::Context::from_waker(&waker))
-                {
-                    return Some(value);
+            if !root.is_woken.swap(false, Ordering::AcqRel) {
+                return None;
+            }
+            match future.as_mut().poll(&mut task::Context::from_waker(&waker)) {
+                Poll::Ready(value) => Some(value),
+                Poll::Pending => {
+                    if root.is_woken.load(Ordering::Acquire) {
+                        // It has woken itself: it stands in line, so that others have their turn.
+                        self.enqueue(Job::Call(Box::new(|_| {})));
+                    }
+                    None
                 }
             }
-            None
         });
         value?.ok_or_else(error::nothing_left)
     }
