@@ -15,7 +15,7 @@ use crossbeam_channel::Receiver;
 
 pub use builder::ContextBuilder;
 
-use crate::clock::{Clock, Tick};
+use crate::clock::Clock;
 use crate::dump::{Dump, Residents};
 use crate::fd::FdTable;
 use crate::poller;
@@ -81,7 +81,7 @@ pub struct WeakContext {
 struct Inner {
     clock: Clock,
     // The time as of this round, or of its wait.
-    now: Cell<Tick>,
+    now: Cell<Instant>,
     round: Round,
     run_queue: RefCell<RunQueue>,
     timers: RefCell<Heap<Rc<dyn Run>>>,
@@ -176,7 +176,7 @@ impl Context {
     #[doc(alias = "tevent_req_print")]
     #[must_use]
     pub fn dump(&self) -> Dump {
-        self.inner.residents.dump(self.inner.clock.read())
+        self.inner.residents.dump(self.now())
     }
 
     /// The one `T` of this context, made on first use: for what all sockets of a context share.
@@ -215,7 +215,7 @@ impl Context {
     }
 
     /// The time of the present round: cheap, and good enough for ages.
-    pub(crate) fn round_now(&self) -> Tick {
+    pub(crate) fn round_now(&self) -> Instant {
         self.inner.now.get()
     }
 

@@ -25,8 +25,8 @@ impl Context {
     #[doc(alias = "tevent_req_poll")]
     pub fn run_until<T, E>(&self, request: Request<T, E>) -> io::Result<Result<T, E>> {
         let node = request.node();
-        self.run_for(|| node.take_result())?
-            .ok_or_else(error::nothing_left)
+        self.run_for(&mut || node.has_result())?;
+        node.take_result().ok_or_else(error::nothing_left)
     }
 
     /// Runs handlers until `future` is done, and returns what it returned.
@@ -63,22 +63,22 @@ impl Context {
             wake: self.wake(),
         });
         let waker = Waker::from(root.clone());
-        let value = self.run_for(|| {
+        let mut value = None;
+        self.run_for(&mut || {
             if !root.is_woken.swap(false, Ordering::AcqRel) {
-                return None;
+                return false;
             }
             match future.as_mut().poll(&mut task::Context::from_waker(&waker)) {
-                Poll::Ready(value) => Some(value),
-                Poll::Pending => {
-                    if root.is_woken.load(Ordering::Acquire) {
-                        // It has woken itself: it stands in line, so that others have their turn.
-                        self.enqueue(Job::Call(Box::new(|_| {})));
-                    }
-                    None
+                Poll::Ready(ready) => value = Some(ready),
+                Poll::Pending if root.is_woken.load(Ordering::Acquire) => {
+                    // It has woken itself: it stands in line, so that others have their turn.
+                    self.enqueue(Job::Call(Box::new(|_| {})));
                 }
+                Poll::Pending => {}
             }
-        });
-        value?.ok_or_else(error::nothing_left)
+            value.is_some()
+        })?;
+        value.ok_or_else(error::nothing_left)
     }
 }
 
