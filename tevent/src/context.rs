@@ -20,7 +20,7 @@ use crate::dump::{Dump, Residents};
 use crate::fd::FdTable;
 use crate::poller;
 use crate::remote::{Remote, RemoteCall};
-use crate::run_queue::{Job, Run, RunQueue, Ticket};
+use crate::run_queue::{Run, RunQueue, Ticket};
 use crate::signal::SignalNode;
 use crate::stats::{Counters, Stats};
 use crate::timer::heap::Heap;
@@ -219,14 +219,14 @@ impl Context {
         self.inner.now.get()
     }
 
-    pub(crate) fn enqueue(&self, job: Job) -> Ticket {
-        self.inner.run_queue.borrow_mut().push_back(job)
+    pub(crate) fn enqueue(&self, node: Rc<dyn Run>) -> Ticket {
+        self.inner.run_queue.borrow_mut().push_back(node)
     }
 
     pub(crate) fn dequeue(&self, ticket: Ticket) {
-        // The job is dropped after the borrow: its drop may be anybody's.
-        let job = self.inner.run_queue.borrow_mut().remove(ticket);
-        drop(job);
+        // The node is dropped after the borrow: its drop may be anybody's.
+        let node = self.inner.run_queue.borrow_mut().remove(ticket);
+        drop(node);
     }
 
     pub(crate) fn arm(&self, deadline: Instant, node: Rc<dyn Run>) -> Token {

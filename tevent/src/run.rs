@@ -11,7 +11,7 @@ use std::thread::{self, ThreadId};
 use crate::context::Context;
 use crate::error;
 use crate::request::Request;
-use crate::run_queue::Job;
+use crate::run_queue::Call;
 use crate::wake;
 
 impl Context {
@@ -72,7 +72,7 @@ impl Context {
                 Poll::Ready(ready) => value = Some(ready),
                 Poll::Pending if root.is_woken.load(Ordering::Acquire) => {
                     // It has woken itself: it stands in line, so that others have their turn.
-                    self.enqueue(Job::Call(Box::new(|_| {})));
+                    self.enqueue(Call::new(Box::new(|_| {})));
                 }
                 Poll::Pending => {}
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Context;
 use crate::clock::Tick;
 use crate::error;
-use crate::run_queue::Job;
+use crate::run_queue::Call;
 use crate::signal::SignalNode;
 
 /// Where a round is; each phase is entered once and left when nothing of its kind is left.
@@ -17,11 +17,11 @@ use crate::signal::SignalNode;
 enum Phase {
     #[default]
     Begin,
-    Signals,
+    /// Signals, then the run queue.
     Queue,
     Timers,
     Wait,
-    SignalsAfterWait,
+    /// Signals, then each descriptor after the completions of the one before.
     Descriptors,
 }
 
@@ -114,16 +114,10 @@ impl Context {
             match phase.get() {
                 Phase::Begin => {
                     self.begin_round();
-                    phase.set(Phase::Signals);
-                }
-                Phase::Signals => {
-                    if repeat(|| self.run_signal(), is_enough) {
-                        return Ok(Step::Ran);
-                    }
                     phase.set(Phase::Queue);
                 }
                 Phase::Queue => {
-                    if repeat(|| self.run_queued(), is_enough) {
+                    if repeat(|| self.run_signal() || self.run_queued(), is_enough) {
                         return Ok(Step::Ran);
                     }
                     self.collect_timers();
@@ -136,14 +130,10 @@ impl Context {
                     phase.set(Phase::Wait);
                 }
                 Phase::Wait => return self.finish_round(may_wait),
-                Phase::SignalsAfterWait => {
-                    if repeat(|| self.run_signal(), is_enough) {
-                        return Ok(Step::Ran);
-                    }
-                    phase.set(Phase::Descriptors);
-                }
                 Phase::Descriptors => {
-                    if repeat(|| self.run_queued() || self.run_descriptor(), is_enough) {
+                    let run_next =
+                        || self.run_signal() || self.run_queued() || self.run_descriptor();
+                    if repeat(run_next, is_enough) {
                         return Ok(Step::Ran);
                     }
                     phase.set(Phase::Begin);
@@ -163,7 +153,7 @@ impl Context {
             // A failing wait is not repeated before the rest had its turn.
             phase.set(Phase::Begin);
             self.wait()?;
-            phase.set(Phase::SignalsAfterWait);
+            phase.set(Phase::Descriptors);
         }
         Ok(Step::Waited)
     }
@@ -184,7 +174,7 @@ impl Context {
         self.collect_signals();
         let mut run_queue = self.inner.run_queue.borrow_mut();
         for call in self.inner.inbox.try_iter() {
-            run_queue.push_back(Job::Call(call));
+            run_queue.push_back(Call::new(call));
         }
     }
 
@@ -222,11 +212,11 @@ impl Context {
         let Some(budget) = self.inner.round.budget.get().checked_sub(1) else {
             return false;
         };
-        let Some(job) = self.inner.run_queue.borrow_mut().pop_front() else {
+        let Some(node) = self.inner.run_queue.borrow_mut().pop_front() else {
             return false;
         };
         self.inner.round.budget.set(budget);
-        job.run(self);
+        node.run(self);
         true
     }
 

@@ -21,7 +21,7 @@ use std::time::Instant;
 use super::{End, Ended};
 use crate::context::{Context, WeakContext};
 use crate::group::Keeper;
-use crate::run_queue::{Job, Run, Ticket};
+use crate::run_queue::{Run, Ticket};
 use crate::token::Token;
 
 /// An implementor's side of a request that is told when nobody waits any more.
@@ -79,6 +79,20 @@ struct Body<T, E> {
     extras: Option<Box<Extras>>,
 }
 
+impl<T, E> Body<T, E> {
+    fn new(state: State, result: Option<Result<T, E>>) -> Self {
+        Self {
+            state,
+            ending: None,
+            ticket: Ticket::NONE,
+            result,
+            sink: Sink::Nobody,
+            work: None,
+            extras: None,
+        }
+    }
+}
+
 impl<T: 'static, E: 'static> Node<T, E> {
     pub(crate) fn new(
         ctx: WeakContext,
@@ -95,15 +109,25 @@ impl<T: 'static, E: 'static> Node<T, E> {
             location,
             resident,
             convert,
-            body: RefCell::new(Body {
-                state: State::Pending,
-                ending: None,
-                ticket: Ticket::NONE,
-                result: None,
-                sink: Sink::Nobody,
-                work: None,
-                extras: None,
-            }),
+            body: RefCell::new(Body::new(State::Pending, None)),
+        })
+    }
+
+    /// One that is finished from the start, so that no dump ever shows it.
+    pub(crate) fn finished(
+        ctx: WeakContext,
+        kind: &'static str,
+        location: &'static Location<'static>,
+        convert: fn(Ended) -> E,
+        result: Result<T, E>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            ctx,
+            kind,
+            location,
+            resident: Token::NOBODY,
+            convert,
+            body: RefCell::new(Body::new(State::Finished, Some(result))),
         })
     }
 
@@ -152,13 +176,14 @@ impl<T: 'static, E: 'static> Node<T, E> {
         // The work is dropped after everything else: it may own whoever is called here.
         let _work = body.work.take();
         let ctx = self.ctx.upgrade();
+        let extras = body.extras.take();
         // The completion is put in line before hooks run, and so before the next turn of a queue.
         let waker = self.wake_sink(&mut body, ctx.as_ref());
         drop(body);
         if let Some(waker) = waker {
             waker.wake();
         }
-        self.close(ctx.as_ref(), end);
+        self.close(ctx.as_ref(), extras, end);
     }
 
     /// `Pending` to `Finished` from outside; the work may still have the better error.
@@ -176,16 +201,21 @@ impl<T: 'static, E: 'static> Node<T, E> {
     }
 
     /// To `Dropped`, unless the result was delivered.
+    #[inline]
     pub(crate) fn release(&self) {
+        if matches!(self.state(), State::Pending | State::Finished) {
+            self.drop_early();
+        }
+    }
+
+    fn drop_early(&self) {
         let mut body = self.body.borrow_mut();
         let before = body.state;
-        if before == State::Delivered || before == State::Dropped {
-            return;
-        }
         body.state = State::Dropped;
         let ticket = mem::replace(&mut body.ticket, Ticket::NONE);
         let sink = mem::replace(&mut body.sink, Sink::Nobody);
         let (work, result) = (body.work.take(), body.result.take());
+        let extras = body.extras.take();
         drop(body);
         let ctx = self.ctx.upgrade();
         if let (Some(ctx), true) = (&ctx, ticket != Ticket::NONE) {
@@ -195,17 +225,16 @@ impl<T: 'static, E: 'static> Node<T, E> {
             work.stopped(slot, End::Dropped);
         }
         if before == State::Pending {
-            self.close(ctx.as_ref(), End::Dropped);
+            self.close(ctx.as_ref(), extras, End::Dropped);
         }
         drop((sink, result));
     }
 
     /// What every end has in common: off the dump, no deadline, hooks run.
-    fn close(&self, ctx: Option<&Context>, end: End) {
+    fn close(&self, ctx: Option<&Context>, extras: Option<Box<Extras>>, end: End) {
         if let Some(ctx) = ctx {
             ctx.residents().leave(self.resident);
         }
-        let extras = self.body.borrow_mut().extras.take();
         if let Some(extras) = extras {
             self.close_extras(extras, ctx, end);
         }
@@ -230,7 +259,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
     fn wake_sink(self: &Rc<Self>, body: &mut Body<T, E>, ctx: Option<&Context>) -> Option<Waker> {
         match (&body.sink, ctx) {
             (Sink::Completion(_), Some(ctx)) if body.ticket == Ticket::NONE => {
-                body.ticket = ctx.enqueue(Job::Node(self.clone()));
+                body.ticket = ctx.enqueue(self.clone());
                 None
             }
             (Sink::Waker(_), _) => match mem::replace(&mut body.sink, Sink::Nobody) {
