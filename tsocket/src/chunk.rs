@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 /// The sizes of pooled buffers, in bytes; a chunk uses the smallest that is large enough.
 const SIZES: [usize; 4] = [1 << 10, 1 << 12, 1 << 14, 1 << 16];
@@ -26,7 +26,7 @@ pub struct Chunk {
     // Initialised to its whole length; the first `len` bytes are the chunk's.
     buffer: Vec<u8>,
     len: usize,
-    pool: Weak<Pool>,
+    pool: Option<Rc<Pool>>,
 }
 
 impl Chunk {
@@ -41,7 +41,7 @@ impl From<Vec<u8>> for Chunk {
         Self {
             len: buffer.len(),
             buffer,
-            pool: Weak::new(),
+            pool: None,
         }
     }
 }
@@ -76,7 +76,7 @@ impl fmt::Debug for Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        if let Some(pool) = self.pool.upgrade() {
+        if let Some(pool) = self.pool.take() {
             pool.give_back(std::mem::take(&mut self.buffer));
         }
     }
@@ -103,7 +103,7 @@ impl Pool {
         Chunk {
             buffer,
             len,
-            pool: Rc::downgrade(self),
+            pool: Some(self.clone()),
         }
     }
 
@@ -119,7 +119,7 @@ impl Pool {
             return;
         };
         let mut free = self.free[class].borrow_mut();
-        if free.len() < KEPT_BYTES / SIZES[class] {
+        if free.len() * buffer.len() < KEPT_BYTES {
             free.push(buffer);
         }
     }
