@@ -48,6 +48,7 @@ use crate::{Address, Failed, errors};
 /// |---|---|
 /// | the buffers have no bytes | `EINVAL` |
 /// | more than [`MAX_BUFFER_COUNT`] buffers, or their sum overflows | `EMSGSIZE` |
+/// | a write of more than the largest message, where writes are messages | `EMSGSIZE` |
 /// | the same kind of operation is outstanding | `EBUSY` |
 /// | the peer has closed before the buffers were full | `EPIPE` |
 /// | writing after a shutdown, or after a partial write was given up | `EPIPE` |
@@ -269,7 +270,7 @@ impl Stream {
         let mut parts = Parts::skipping(0);
         buffers.parts(&mut parts);
         let wanted = check_extent(parts.extent()).and_then(|wanted| {
-            self.core.check_write()?;
+            self.core.check_write(wanted)?;
             Ok(wanted)
         });
         let wanted = match wanted {

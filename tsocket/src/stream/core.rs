@@ -107,14 +107,26 @@ impl Core {
         }
     }
 
-    pub(super) fn check_write(&self) -> io::Result<()> {
+    /// Refuses a write of `len` bytes that cannot be begun.
+    pub(super) fn check_write(&self, len: usize) -> io::Result<()> {
         self.check_open()?;
         if self.is_writing() {
             return Err(errors::busy());
         }
+        self.check_write_side()?;
+        if self.is_shutting_down() {
+            return Err(errors::broken_pipe());
+        }
+        if len > self.with_ops(|ops| Ok(ops.max_write_len()))? {
+            return Err(errors::too_large());
+        }
+        Ok(())
+    }
+
+    /// Says what the write side has failed with.
+    fn check_write_side(&self) -> io::Result<()> {
         match &*self.write_error.borrow() {
             Some(error) => Err(errors::again(error)),
-            None if self.is_shutting_down() => Err(errors::broken_pipe()),
             None => Ok(()),
         }
     }

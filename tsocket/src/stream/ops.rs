@@ -77,6 +77,13 @@ pub trait StreamOps: 'static {
         false
     }
 
+    /// The largest write, for a stream whose writes are messages of a limited length.
+    ///
+    /// The front refuses a larger one with `EMSGSIZE` before any of it is written.
+    fn max_write_len(&self) -> usize {
+        usize::MAX
+    }
+
     /// Whether bytes of a write that was refused for now are already on their way (a frame's header).
     ///
     /// If that write is given up, the write side is poisoned, as after a partial write.
