@@ -1,0 +1,75 @@
+//! [`Watched`], a socket whose interest stays until it is unwanted.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+
+use rustix::io::Errno;
+use rustix::net;
+use tevent::{Context, Counters, FdEvent, Interest, Readiness};
+use tsocket::Address;
+
+use crate::address;
+
+/// A socket that the loop watches, with the counters of its context.
+pub(crate) struct Watched {
+    event: FdEvent<OwnedFd>,
+    pub(crate) counters: Rc<Counters>,
+}
+
+impl Watched {
+    /// Owns `fd`; `told` runs when something that was asked for is ready. Asks for nothing yet.
+    pub(crate) fn new(
+        ctx: &Context,
+        fd: OwnedFd,
+        told: impl FnMut(Readiness) + 'static,
+    ) -> io::Result<Self> {
+        let event = FdEvent::new(ctx, fd, Interest::NONE, told)?;
+        Ok(Self {
+            event,
+            counters: ctx.counters(),
+        })
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.event.get_ref().as_fd()
+    }
+
+    /// Fails with `WouldBlock`, and asks to be told when a read is worth it.
+    pub(crate) fn await_read<T>(&self) -> io::Result<T> {
+        self.event
+            .set_interest(self.event.interest() | Interest::READ)?;
+        Err(Errno::WOULDBLOCK.into())
+    }
+
+    /// Asks to be told when a write is worth it, be it only to meet an error.
+    pub(crate) fn ask_write(&self) -> io::Result<()> {
+        self.event
+            .set_interest(self.event.interest() | Interest::WRITE | Interest::ERROR)
+    }
+
+    /// Stops asking to be told when a read is worth it.
+    pub(crate) fn forget_read(&self) {
+        self.ask_no_more(Interest::READ);
+    }
+
+    /// Stops asking to be told when a write is worth it.
+    pub(crate) fn forget_write(&self) {
+        self.ask_no_more(Interest::WRITE | Interest::ERROR);
+    }
+
+    fn ask_no_more(&self, interest: Interest) {
+        // Taking back cannot fail but with the context: then nothing is told any more.
+        self.event
+            .set_interest(self.event.interest() - interest)
+            .ok();
+    }
+
+    pub(crate) fn local_address(&self) -> io::Result<Address> {
+        address::from_system(Some(net::getsockname(self.fd())?))
+    }
+
+    pub(crate) fn peer_address(&self) -> io::Result<Address> {
+        address::from_system(net::getpeername(self.fd())?)
+    }
+}
