@@ -19,7 +19,7 @@ use crate::errors;
 ///
 /// # Examples
 /// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # fn main() -> std::io::Result<()> {
 /// let ctx = tevent::Context::new()?;
 /// let (near, far) = tsocket::memory::stream_pair(&ctx);
 /// let pipe = tsocket_npa::byte_mode(&ctx, near)?;

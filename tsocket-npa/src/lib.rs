@@ -11,7 +11,7 @@
 //! use tsocket::memory;
 //! use tsocket_npa::message_mode;
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # fn main() -> std::io::Result<()> {
 //! let ctx = Context::new()?;
 //! let (client, server) = memory::stream_pair(&ctx);
 //! let client = message_mode(&ctx, client)?;

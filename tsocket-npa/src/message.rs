@@ -40,7 +40,7 @@ use crate::{MessageHeader, errors};
 ///
 /// # Examples
 /// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # fn main() -> std::io::Result<()> {
 /// let ctx = tevent::Context::new()?;
 /// let (near, far) = tsocket::memory::stream_pair(&ctx);
 /// let pipe = tsocket_npa::message_mode(&ctx, near)?;

@@ -9,6 +9,7 @@ mod read;
 mod transport;
 mod write;
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
@@ -85,6 +86,8 @@ pub struct Stream {
 }
 
 /// A stream that could not be taken apart, with the reason.
+///
+/// `?` turns it into the [`io::Error`] alone.
 #[derive(Debug)]
 pub struct Refused {
     /// Why.
@@ -387,6 +390,24 @@ fn check_extent((count, len): (usize, Option<usize>)) -> io::Result<usize> {
         Some(0) => Err(errors::empty()),
         Some(len) if count <= MAX_BUFFER_COUNT => Ok(len),
         _ => Err(errors::too_large()),
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the stream cannot be taken apart: {}", self.error)
+    }
+}
+
+impl Error for Refused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        refused.error
     }
 }
 
