@@ -333,7 +333,8 @@ impl Stream {
     /// Closes the stream so that nothing is lost: half-closes it, reads and drops what still comes
     /// until the peer has closed too, then closes.
     ///
-    /// It waits for the peer at most [`DISCONNECT_TIME`] and reads at most [`DISCONNECT_BYTES`].
+    /// It waits for the peer at most [`DISCONNECT_TIME`] and reads at most [`DISCONNECT_BYTES`]. A stream
+    /// that has no half-close drops what has arrived and closes without waiting.
     ///
     /// # Cancellation
     /// Dropping the request closes at once.

@@ -4,9 +4,11 @@ use std::io::{ErrorKind, IoSliceMut};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tevent::{Completer, Timer};
+use tevent::{Completer, Readiness, Timer};
 
+use super::StreamOps;
 use super::core::{Core, DISCONNECT, Phase};
+use crate::errors;
 
 /// The longest that a disconnect waits for the peer to close its side.
 ///
@@ -78,10 +80,22 @@ impl Core {
             match ops.try_shutdown() {
                 Ok(()) => disconnect.is_shut_down = true,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Progress::Waits,
-                // There is no half-close, or the connection is gone: nothing to wait for.
+                // The peer learns of the end only when we close, so there is nothing to wait for. What
+                // has arrived is drained, told of or not.
+                Err(error) if errors::is_not_supported(&error) => {
+                    ops.told(Readiness::READ);
+                    self.drain(&mut **ops, disconnect);
+                    return Progress::Over;
+                }
+                // The connection is gone.
                 Err(_) => return Progress::Over,
             }
         }
+        self.drain(&mut **ops, disconnect)
+    }
+
+    /// Reads and drops what has arrived; over when the peer has closed or sends without end.
+    fn drain(&self, ops: &mut dyn StreamOps, disconnect: &mut Disconnect) -> Progress {
         self.pool.with_scratch(|scratch| {
             loop {
                 match ops.try_readv(&mut [IoSliceMut::new(scratch)]) {
