@@ -1,4 +1,8 @@
 //! Stories that cross the crates.
 
 mod deps;
+mod pdu;
+mod queued;
+mod stream_calls;
+mod stream_contract;
 mod tidy;

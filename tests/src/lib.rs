@@ -1,1 +1,3 @@
 //! Shared verbs of the tests.
+
+pub mod contract;
