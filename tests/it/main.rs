@@ -1,6 +1,7 @@
 //! Stories that cross the crates.
 
 mod deps;
+mod memory;
 mod pdu;
 mod queued;
 mod stream_calls;
