@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Context, ManualClock};
 use tevent_tests::contract::{
-    done, expect_nothing_left, fails, gives_back, pattern, settle,
+    done, expect_errno, expect_nothing_left, fails, gives_back, pattern, settle,
 };
 use tsocket::{DISCONNECT_TIME, memory, pdu};
 
@@ -67,6 +67,50 @@ fn a_disconnect_waits_for_the_peer_only_so_long() {
     done(&ctx, disconnected);
     gives_back(&ctx, far.writev(vec![1]), Errno::PIPE);
     expect_nothing_left(&ctx);
+}
+
+#[test]
+fn a_disconnect_that_is_given_up_closes_and_says_why() {
+    for _ in 0..2 {
+        let ctx = Context::new().unwrap();
+        let (near, far) = memory::stream_pair(&ctx);
+        let late = near.disconnect();
+        late.set_timeout(Duration::from_millis(1));
+        fails(&ctx, late, Errno::TIMEDOUT);
+        fails(&ctx, near.read(1), Errno::NOTCONN);
+
+        drop(far.disconnect());
+        fails(&ctx, far.read(1), Errno::NOTCONN);
+        expect_nothing_left(&ctx);
+    }
+}
+
+#[test]
+fn a_shutdown_that_is_given_up_says_why_and_can_be_asked_for_again() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::stream_pair(&ctx);
+    let write = near.writev(pattern(0, memory::CAPACITY + 1));
+    let unwanted = near.shutdown();
+    unwanted.cancel();
+    fails(&ctx, unwanted, Errno::CANCELED);
+    let wanted = near.shutdown();
+    assert!(done(&ctx, far.readv(vec![0; memory::CAPACITY + 1])).len() > memory::CAPACITY);
+    done(&ctx, write);
+    done(&ctx, wanted);
+    assert!(done(&ctx, far.read(1)).is_empty());
+}
+
+#[test]
+fn without_its_context_a_stream_does_nothing_more() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::stream_pair(&ctx);
+    let read = near.read(1);
+    drop(ctx);
+    assert!(!read.is_finished());
+    drop(read);
+    assert!(near.disconnect().is_finished());
+    assert!(far.writev(vec![1]).is_finished());
+    expect_errno(near.pending_bytes(), Errno::NOTCONN);
 }
 
 #[test]

@@ -371,8 +371,19 @@ impl Work for Core {
                     self.stop_write(write, end);
                 }
             }
-            SHUTDOWN => drop(self.shutdown.take()),
-            _ => self.abort(),
+            SHUTDOWN => {
+                if let Some(completer) = self.shutdown.take() {
+                    completer.error(end.into());
+                }
+            }
+            _ => {
+                // Closed as an abort does it, but this is not the disconnect's own error.
+                let disconnect = self.disconnect.take();
+                self.abort();
+                if let Some(disconnect) = disconnect {
+                    disconnect.completer.error(end.into());
+                }
+            }
         }
     }
 }

@@ -37,6 +37,8 @@ enum Progress {
 impl Core {
     pub(super) fn begin_disconnect(self: &Rc<Self>, completer: Completer<()>) {
         let Some(ctx) = self.ctx.upgrade() else {
+            self.abort();
+            completer.error(errors::context_gone());
             return;
         };
         completer.set_work(self.clone(), DISCONNECT);
