@@ -2,6 +2,7 @@
 
 mod deps;
 mod memory;
+mod npa;
 mod pdu;
 mod queued;
 mod stream_calls;

@@ -147,24 +147,12 @@ impl Stream {
     ///
     /// # Errors
     /// The stream comes back: with `EBUSY` if there are other handles or operations outstanding, with
-    /// `ENOTCONN` if it was closed.
+    /// `ENOTCONN` if it was closed, with the error of its write side if that has ended.
     pub fn into_transport(self) -> Result<Transport, Refused> {
-        if self.core.phase() != Phase::Open {
-            return Err(Refused {
-                error: errors::closed(),
-                stream: self,
-            });
-        }
-        if self.core.handles.get() > 1 || self.core.is_busy() {
-            return Err(Refused {
-                error: errors::busy(),
-                stream: self,
-            });
-        }
-        match self.core.take_transport() {
-            Some(transport) => Ok(transport),
-            None => Err(Refused {
-                error: errors::closed(),
+        match self.core.take_transport(self.core.handles.get()) {
+            Ok(transport) => Ok(transport),
+            Err(error) => Err(Refused {
+                error,
                 stream: self,
             }),
         }

@@ -302,11 +302,19 @@ impl Core {
         }
     }
 
-    /// Takes the implementation out of an idle stream.
-    pub(super) fn take_transport(&self) -> Option<Transport> {
-        let ops = self.ops.take()?;
+    /// Takes the implementation out of an idle stream that has `handles`.
+    pub(super) fn take_transport(&self, handles: usize) -> io::Result<Transport> {
+        if self.phase() == Phase::Closed {
+            return Err(errors::closed());
+        }
+        if self.phase() == Phase::Disconnecting || handles > 1 || self.is_busy() {
+            return Err(errors::busy());
+        }
+        // A layer would write behind bytes that it knows nothing of.
+        self.check_write_side()?;
+        let ops = self.ops.take().ok_or_else(errors::closed)?;
         self.phase.set(Phase::Closed);
-        Some(Transport {
+        Ok(Transport {
             ops,
             ahead: self.ahead.take(),
             pool: self.pool.clone(),
