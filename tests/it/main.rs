@@ -7,4 +7,5 @@ mod pdu;
 mod queued;
 mod stream_calls;
 mod stream_contract;
+mod stream_ends;
 mod tidy;

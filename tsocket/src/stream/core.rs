@@ -187,14 +187,16 @@ impl Core {
     pub(super) fn try_write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut ops = self.ops.borrow_mut();
         let ops = ops.as_deref_mut().ok_or_else(errors::closed)?;
-        ops.try_writev(buffers)
-            .inspect_err(|error| self.note_write_error(error))
+        ops.try_writev(buffers).inspect_err(|error| {
+            if error.kind() != ErrorKind::WouldBlock {
+                self.note_write_error(error);
+                // What had arrived before may never be told now that the connection is gone.
+                ops.told(Readiness::READ);
+            }
+        })
     }
 
     fn note_write_error(&self, error: &io::Error) {
-        if error.kind() == ErrorKind::WouldBlock {
-            return;
-        }
         self.write_error
             .borrow_mut()
             .get_or_insert_with(|| errors::again(error));
