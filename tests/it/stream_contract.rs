@@ -52,6 +52,7 @@ macro_rules! contract {
                     ends::one_direction_ends_and_the_other_goes_on,
                     ends::the_data_of_a_peer_that_is_gone_can_be_read,
                     ends::a_writer_learns_that_the_peer_is_gone,
+                    ends::nobody_is_woken_by_what_nobody_reads,
                     ends::clones_are_the_same_stream,
                     pdus::one_that_comes_in_one_piece,
                     pdus::one_that_comes_byte_by_byte,

@@ -246,6 +246,19 @@ pub fn settle(ctx: &Context) {
     }
 }
 
+/// Expects the loop to sleep for a while: a handful of waits, where one that spins makes thousands.
+///
+/// # Panics
+/// If it does not.
+#[track_caller]
+pub fn expect_rest(ctx: &Context) {
+    settle(ctx);
+    let before = ctx.stats();
+    done(ctx, wakeup(ctx, ctx.now() + Duration::from_millis(10)));
+    let waits = ctx.stats().since(&before).waits;
+    assert!(waits <= 20, "{waits} waits with nothing to wait for");
+}
+
 /// Runs until `request` ends and returns what it ends with.
 ///
 /// # Errors

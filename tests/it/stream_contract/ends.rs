@@ -1,7 +1,7 @@
 //! Ends: what a stream says when its peer has closed, and when it is gone.
 
 use rustix::io::Errno;
-use tevent_tests::contract::{Ends, done, end_of, gives_back, settle};
+use tevent_tests::contract::{Ends, done, end_of, expect_rest, gives_back, pattern, settle};
 
 use super::flow::fill;
 
@@ -20,12 +20,25 @@ pub(super) fn the_end_comes_after_the_data_and_again_and_again(ends: &Ends) {
     let waits = ctx.stats().since(&before).waits;
     assert!(waits <= 100, "{waits} waits for an end that is known");
     // Nobody reads: the end must not wake the loop over and over.
-    let before = ctx.stats();
-    for _ in 0..10 {
-        settle(ctx);
-    }
-    let waits = ctx.stats().since(&before).waits;
-    assert!(waits <= 50, "{waits} waits while nobody reads");
+    expect_rest(ctx);
+}
+
+pub(super) fn nobody_is_woken_by_what_nobody_reads(ends: &Ends) {
+    let Ends { ctx, near, far, .. } = ends;
+    let read = near.read(10);
+    expect_rest(ctx);
+    done(ctx, far.writev(&b"once"[..]));
+    assert_eq!(&*done(ctx, read), b"once");
+    done(ctx, far.writev(pattern(0, 50_000)));
+    expect_rest(ctx);
+    let filled = fill(ends);
+    expect_rest(ctx);
+    assert!(done(ctx, near.readv(vec![0; 50_000])) == pattern(0, 50_000));
+    far.abort();
+    assert!(end_of(ctx, filled.last).is_err());
+    expect_rest(ctx);
+    drop(near.read(10));
+    expect_rest(ctx);
 }
 
 pub(super) fn readv_that_meets_the_end_says_what_had_arrived(ends: &Ends) {
