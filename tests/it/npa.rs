@@ -115,6 +115,7 @@ fn a_message_without_bytes_is_an_error_and_stays_one() {
     fails(&ctx, pipe.read(100), Errno::IO);
     fails(&ctx, pipe.read(100), Errno::IO);
     gives_back(&ctx, pipe.readv(vec![0; 2]), Errno::IO);
+    gives_back(&ctx, pipe.writev(vec![0; 2]), Errno::IO);
 }
 
 #[test]

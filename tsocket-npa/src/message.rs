@@ -29,7 +29,8 @@ use crate::{MessageHeader, errors};
 ///
 /// A message without bytes fails reads with `EIO`. The end of `stream` between two messages is the end
 /// of the pipe; inside a message or its length it fails reads with `EPIPE`, and what had arrived of the
-/// message can only be had by asking for no more than that.
+/// message can only be had by asking for no more than that. Both are errors of the connection: writes
+/// fail with them from then on.
 ///
 /// While a message arrives in pieces, it is kept: at most [`MessageHeader::MAX_PAYLOAD_LEN`] bytes, and
 /// only as many as have arrived.

@@ -63,6 +63,9 @@ pub trait StreamOps: 'static {
     /// Is told what the [`Ready`](crate::Ready) handle was told, before any attempt is made, and
     /// returns which attempts are worth it now.
     ///
+    /// It is also told `READ` when the front looks for what may have arrived untold: after a failed
+    /// write, and before it closes.
+    ///
     /// A layered stream passes it on to its transport. One whose reads may unblock its writes adds
     /// the other direction.
     fn told(&mut self, readiness: Readiness) -> Readiness;
