@@ -1,0 +1,97 @@
+//! The tree of what is outstanding, and the counts of what was done.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tevent::{Context, ManualClock, Queue, Request, Steps, wakeup};
+use tevent_tests::{on_every_backend, settle};
+
+/// Kinds, indented by their depth.
+fn tree(ctx: &Context) -> Vec<String> {
+    let dump = ctx.dump();
+    let entries = dump.entries().iter();
+    entries
+        .map(|entry| format!("{:1$}{2}", "", entry.depth, entry.kind))
+        .collect()
+}
+
+#[test]
+fn the_dump_names_place_and_age() {
+    let clock = ManualClock::new();
+    let ctx = Context::builder().manual_clock(&clock).build().unwrap();
+    let (_request, _completer) = Request::<()>::pair(&ctx, "old");
+    let line = line!() - 1;
+    clock.advance(Duration::from_millis(12_500));
+    let dump = ctx.dump();
+    let entry = dump.entries()[0];
+    assert_eq!(
+        (entry.location.line(), entry.age),
+        (line, Duration::from_millis(12_500))
+    );
+    let text = dump.to_string();
+    assert!(text.starts_with("outstanding: 1\nold ("), "{text}");
+    assert!(
+        text.ends_with(&format!("dump.rs:{line}) for 12.5s")),
+        "{text}"
+    );
+    assert!(format!("{dump:?} {entry:?}").contains("old"));
+}
+
+#[test]
+fn a_child_whose_parent_is_gone_is_shown_as_a_root() {
+    on_every_backend(|ctx| {
+        let child: Rc<RefCell<Option<Request<()>>>> = Rc::default();
+        let (slot, weak) = (child.clone(), ctx.downgrade());
+        let parent = ctx.spawn(async move {
+            let ctx = weak.upgrade().unwrap();
+            slot.replace(Some(wakeup(&ctx, ctx.now() + Duration::from_secs(60))));
+            std::future::pending::<()>().await;
+        });
+        settle(ctx);
+        assert_eq!(tree(ctx), ["spawn", " wakeup"]);
+        drop(parent);
+        assert_eq!(tree(ctx), ["wakeup"]);
+        child.take();
+    });
+}
+
+#[test]
+fn what_is_finished_is_not_outstanding() {
+    on_every_backend(|ctx| {
+        let (request, completer) = Request::<()>::pair(ctx, "finished");
+        completer.done(());
+        assert_eq!(tree(ctx), Vec::<String>::new());
+        let born = Request::<()>::finished(ctx, "born finished", Ok(()));
+        assert_eq!(tree(ctx), Vec::<String>::new());
+        drop((request, born));
+    });
+}
+
+#[test]
+fn a_panic_in_a_future_makes_nobody_else_its_child() {
+    on_every_backend(|ctx| {
+        let request = ctx.spawn(async { panic!("future") });
+        tevent_tests::expect_panic(|| ctx.run_once());
+        drop::<Request<()>>(request);
+        let (_request, _completer) = Request::<()>::pair(ctx, "root");
+        assert_eq!(ctx.dump().entries()[0].depth, 0);
+    });
+}
+
+#[test]
+fn counters_count_what_implementations_report() {
+    let ctx = Context::new().unwrap();
+    let before = ctx.stats();
+    let counters = ctx.counters();
+    counters.receive();
+    counters.send();
+    counters.send();
+    counters.accept();
+    let since = ctx.stats().since(&before);
+    assert_eq!(
+        (since.receives, since.sends, since.accepts, since.waits),
+        (1, 2, 1, 0)
+    );
+    assert!(format!("{counters:?} {since:?}").contains("sends: 2"));
+}
