@@ -192,6 +192,27 @@ fn stoppable(ctx: &Context, log: &Log, finishes: bool) -> Request<()> {
 }
 
 #[test]
+fn work_is_told_when_its_request_is_dropped_or_ended() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        drop(stoppable(ctx, &log, false));
+        expect_order(&log, &["stopped 7 Dropped", "cleanup Dropped"]);
+        let request = stoppable(ctx, &log, false);
+        request.cancel();
+        expect_order(
+            &log,
+            &["stopped 7 Ended(Canceled)", "cleanup Ended(Canceled)"],
+        );
+        request.cancel();
+        ctx.run().unwrap();
+        expect_order(
+            &log,
+            &[&format!("done Some({})", Errno::CANCELED.raw_os_error())],
+        );
+    });
+}
+
+#[test]
 fn work_that_is_stopped_may_finish_with_an_error_of_its_own() {
     on_every_backend(|ctx| {
         let log = Log::new();

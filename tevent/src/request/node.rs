@@ -153,9 +153,11 @@ impl<T: 'static, E: 'static> Node<T, E> {
 
     /// `Pending` to `Finished` from outside; the work may still have the better error.
     pub(crate) fn end(self: &Rc<Self>, ended: Ended) {
-        if self.is_over() || self.ending.replace(Some(ended)).is_some() {
+        // The first reason counts: work that gives up its completer does not abandon its request.
+        if self.is_over() || self.ending.get().is_some() {
             return;
         }
+        self.ending.set(Some(ended));
         if let Some((work, slot)) = self.work.take() {
             work.stopped(slot, End::Ended(ended));
         }
