@@ -218,6 +218,37 @@ impl Work for Clumsy {
 }
 
 #[test]
+fn work_that_panics_when_it_is_stopped_does_not_keep_the_request_pending() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let clumsy = || {
+            let (request, completer) = watched(ctx, &log);
+            let work = Rc::new(Clumsy {
+                completer: Cell::new(None),
+            });
+            completer.set_work(work.clone(), 0);
+            work.completer.set(Some(completer));
+            request
+        };
+        let request = clumsy();
+        assert_eq!(expect_panic(|| request.cancel()), "stopped");
+        assert!(request.is_finished());
+        ctx.run().unwrap();
+        let last = errno(Errno::CANCELED);
+        expect_order(
+            &log,
+            &["first Ended(Canceled)", "second Ended(Canceled)", &last],
+        );
+        let request = clumsy();
+        request.set_timeout(SECOND * 3600);
+        assert_eq!(expect_panic(move || drop(request)), "stopped");
+        expect_order(&log, &["first Dropped", "second Dropped"]);
+        // Its deadline went, too: nothing is left to wait for.
+        ctx.run().unwrap();
+    });
+}
+
+#[test]
 fn an_error_type_of_ones_own_is_told_how_a_request_ended() {
     on_every_backend(|ctx| {
         let (request, completer) = Request::<(), Ended>::pair(ctx, "own error");

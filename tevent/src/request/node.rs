@@ -158,10 +158,11 @@ impl<T: 'static, E: 'static> Node<T, E> {
             return;
         }
         self.ending.set(Some(ended));
+        // Also if the work panics: nobody else could end this request any more.
+        let _finish = Finally(|| self.finish(Err((self.convert)(ended))));
         if let Some((work, slot)) = self.work.take() {
             work.stopped(slot, End::Ended(ended));
         }
-        self.finish(Err((self.convert)(ended)));
     }
 
     /// To `Dropped`, unless the result was delivered.
@@ -175,10 +176,10 @@ impl<T: 'static, E: 'static> Node<T, E> {
         let sink = self.sink.replace(Sink::Nobody);
         let result = self.result.take();
         if before == State::Pending {
+            let _close = Finally(|| self.close(End::Dropped));
             if let Some((work, slot)) = self.work.take() {
                 work.stopped(slot, End::Dropped);
             }
-            self.close(End::Dropped);
         }
         drop((sink, result));
     }
@@ -356,6 +357,15 @@ impl<T: 'static, E: 'static> Run for Node<T, E> {
 impl<T: 'static, E: 'static> Resident for Node<T, E> {
     fn origin(&self) -> Origin {
         self.origin
+    }
+}
+
+/// Calls what it holds when it is dropped, so also by a panic.
+struct Finally<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 
