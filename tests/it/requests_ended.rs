@@ -153,6 +153,25 @@ fn an_implementor_may_cancel_in_its_own_way_and_time() {
 }
 
 #[test]
+fn asking_an_implementor_twice_to_cancel_asks_once() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let (request, completer) = watched(ctx, &log);
+        completer.on_cancel(log.calling("asked"));
+        request.cancel();
+        request.cancel();
+        expect_order(&log, &["asked"]);
+        assert!(
+            !request.is_finished(),
+            "the implementor has been asked, and decides"
+        );
+        completer.done(());
+        ctx.run().unwrap();
+        expect_order(&log, &["first Done", "second Done", "done"]);
+    });
+}
+
+#[test]
 fn a_cancel_handler_may_finish_the_request() {
     on_every_backend(|ctx| {
         let log = Log::new();

@@ -138,7 +138,7 @@ impl<T: 'static, E: 'static> Request<T, E> {
     /// it did.
     ///
     /// An implementor may have a way of its own ([`Completer::on_cancel`]), which may take time or
-    /// come too late. Otherwise the request ends with [`Ended::Canceled`].
+    /// come too late; it is asked once, however often this is called. Otherwise the request ends with [`Ended::Canceled`].
     #[doc(alias = "tevent_req_cancel")]
     pub fn cancel(&self) {
         self.node().cancel();

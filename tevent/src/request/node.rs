@@ -54,9 +54,21 @@ enum Sink<T, E> {
 #[derive(Default)]
 struct Extras {
     deadline: Option<Token>,
-    cancel: Option<Box<dyn FnOnce()>>,
+    cancel: Cancel,
     cleanup: Vec<Box<dyn FnOnce(End)>>,
     keeper: Option<Keeper>,
+}
+
+/// What comes of asking for a cancel.
+#[derive(Default)]
+enum Cancel {
+    /// The request ends.
+    #[default]
+    End,
+    /// The implementor is asked.
+    Ask(Box<dyn FnOnce()>),
+    /// Nothing: the implementor knows.
+    Asked,
 }
 
 pub(crate) struct Node<T: 'static, E: 'static> {
@@ -293,7 +305,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
 
     pub(crate) fn set_cancel(&self, handler: Box<dyn FnOnce()>) {
         if !self.is_over() {
-            self.with_extras(|extras| extras.cancel = Some(handler));
+            self.with_extras(|extras| extras.cancel = Cancel::Ask(handler));
         }
     }
 
@@ -312,9 +324,14 @@ impl<T: 'static, E: 'static> Node<T, E> {
         if self.is_over() {
             return;
         }
-        match self.with_extras(|extras| extras.cancel.take()) {
-            Some(handler) => handler(),
-            None => self.end(Ended::Canceled),
+        let how = self.with_extras(|extras| match extras.cancel {
+            Cancel::End => Cancel::End,
+            _ => std::mem::replace(&mut extras.cancel, Cancel::Asked),
+        });
+        match how {
+            Cancel::End => self.end(Ended::Canceled),
+            Cancel::Ask(handler) => handler(),
+            Cancel::Asked => {}
         }
     }
 
