@@ -60,6 +60,26 @@ fn members_have_their_turn_in_order_and_completions_come_before_the_next_turn() 
     });
 }
 
+#[test]
+fn the_completion_of_one_that_is_ended_comes_before_the_next_turn() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let queue = Queue::new(ctx);
+        let (a, _a) = add(&queue, ctx, &log, "a");
+        let (b, _b) = add(&queue, ctx, &log, "b");
+        let (_c, _c_completer) = add(&queue, ctx, &log, "c");
+        settle(ctx);
+        expect_order(&log, &["a starts"]);
+        a.cancel();
+        assert_eq!(queue.len(), 2);
+        settle(ctx);
+        expect_order(&log, &["a is done", "b starts"]);
+        b.set_timeout(Duration::ZERO);
+        settle(ctx);
+        expect_order(&log, &["b is done", "c starts"]);
+    });
+}
+
 fn waits_again(queue: &Queue) -> Request<QueueEntry> {
     let request = queue.wait();
     request.cancel();

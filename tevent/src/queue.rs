@@ -347,7 +347,7 @@ struct Queued<T: 'static, E: 'static> {
     completer: Cell<Option<Completer<T, E>>>,
 }
 
-impl<T: 'static, E: 'static> Queued<T, E> {
+impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
     /// The work of the request of `completer`, which it owns from now on.
     fn new(completer: Completer<T, E>) -> Rc<Self> {
         let queued = Rc::new(Self {
@@ -397,8 +397,13 @@ impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
     }
 }
 
-impl<T: 'static, E: 'static> Work for Queued<T, E> {
-    fn stopped(self: Rc<Self>, _: usize, _: End) {
-        drop((self.completer.take(), self.subreq.take(), self.entry.take()));
+impl<T: 'static, E: From<Ended> + 'static> Work for Queued<T, E> {
+    fn stopped(self: Rc<Self>, _: usize, end: End) {
+        drop(self.subreq.take());
+        // As in `finish`, the next turn stands behind the completion.
+        if let (Some(completer), End::Ended(ended)) = (self.completer.take(), end) {
+            completer.error(ended.into());
+        }
+        drop(self.entry.take());
     }
 }
