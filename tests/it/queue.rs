@@ -329,6 +329,21 @@ fn second_result(ctx: &Context) -> Request<()> {
 }
 
 #[test]
+fn a_start_that_panics_abandons_its_request_and_passes_the_turn() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let queue = Queue::new(ctx);
+        let first: Request<()> = queue.add(|| panic!("start"));
+        let (_second, _completer) = add(&queue, ctx, &log, "second");
+        assert_eq!(expect_panic(|| ctx.run_once()), "start");
+        assert!(first.is_finished());
+        settle(ctx);
+        expect_order(&log, &["second starts"]);
+        expect_errno(ctx.run_until(first).unwrap(), Errno::IO);
+    });
+}
+
+#[test]
 fn an_error_of_what_was_started_is_passed_on() {
     on_every_backend(|ctx| {
         let queue = Queue::new(ctx);

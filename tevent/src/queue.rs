@@ -372,7 +372,10 @@ impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
             return;
         }
         let weak: Weak<Self> = Rc::downgrade(&self);
-        let subreq = start().on_done(move |result| {
+        let unless_started = Abandon(Some(self.clone()));
+        let subreq = start();
+        unless_started.defuse();
+        let subreq = subreq.on_done(move |result| {
             if let Some(queued) = weak.upgrade() {
                 queued.finish(result);
             }
@@ -394,6 +397,23 @@ impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
         }
         drop(self.subreq.take());
         drop(self.entry.take());
+    }
+}
+
+/// Abandons a queued request, unless it is defused: its `start` has panicked.
+struct Abandon<T: 'static, E: From<Ended> + 'static>(Option<Rc<Queued<T, E>>>);
+
+impl<T: 'static, E: From<Ended> + 'static> Abandon<T, E> {
+    fn defuse(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<T: 'static, E: From<Ended> + 'static> Drop for Abandon<T, E> {
+    fn drop(&mut self) {
+        if let Some(queued) = self.0.take() {
+            queued.finish(Err(Ended::Abandoned.into()));
+        }
     }
 }
 
