@@ -133,6 +133,27 @@ fn a_hook_may_drop_the_group() {
 }
 
 #[test]
+fn what_a_completion_adds_after_it_cleared_the_group_stays() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let group = Rc::new(Group::new(ctx));
+        let (inside, seen, weak) = (group.clone(), log.clone(), ctx.downgrade());
+        group.add(
+            Request::<()>::finished(ctx, "first", Ok(())).on_done(move |_| {
+                inside.clear();
+                let ctx = weak.upgrade().unwrap();
+                inside.add(wakeup(&ctx, ctx.now()).on_done(seen.noting("added")));
+            }),
+        );
+        ctx.run_once().unwrap();
+        assert_eq!(group.len(), 1);
+        ctx.run().unwrap();
+        expect_order(&log, &["added"]);
+        assert!(group.is_empty());
+    });
+}
+
+#[test]
 fn a_panicking_completion_leaves_its_group() {
     on_every_backend(|ctx| {
         let group = Group::new(ctx);

@@ -135,7 +135,7 @@ impl Group {
 
     /// Drops every request in it, which cancels them.
     pub fn clear(&self) {
-        let requests = self.members.requests.take();
+        let requests = self.members.requests.borrow_mut().take_all();
         drop(requests);
         self.members.tell_if_empty();
     }
