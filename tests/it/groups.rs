@@ -154,6 +154,18 @@ fn what_a_completion_adds_after_it_cleared_the_group_stays() {
 }
 
 #[test]
+fn a_request_that_was_delivered_before_is_not_kept() {
+    on_every_backend(|ctx| {
+        let group = Group::new(ctx);
+        let delivered = Request::<()>::finished(ctx, "delivered", Ok(())).on_done(|_| {});
+        ctx.run().unwrap();
+        group.add(delivered);
+        assert!(group.is_empty());
+        ctx.run_until(group.finished()).unwrap().unwrap();
+    });
+}
+
+#[test]
 fn a_panicking_completion_leaves_its_group() {
     on_every_backend(|ctx| {
         let group = Group::new(ctx);

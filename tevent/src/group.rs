@@ -89,9 +89,12 @@ impl Group {
         }
     }
 
-    /// Owns `request` until its completion has run.
+    /// Owns `request` until its completion has run; not at all if it has run before.
     pub fn add<T: 'static, E: fmt::Display + 'static>(&self, request: Request<T, E>) {
         let node = request.node().clone();
+        if node.is_delivered() {
+            return;
+        }
         if !node.has_completion() {
             let members = Rc::downgrade(&self.members);
             let origin = node.origin();

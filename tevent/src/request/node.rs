@@ -140,6 +140,10 @@ impl<T: 'static, E: 'static> Node<T, E> {
         matches!(self.state.get(), State::Finished | State::Delivered)
     }
 
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.state.get() == State::Delivered
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.state.get() != State::Pending
     }
