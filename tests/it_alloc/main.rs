@@ -119,3 +119,27 @@ fn an_event_of_a_descriptor_allocates_nothing() {
         drop(event);
     });
 }
+
+#[test]
+fn what_was_dropped_leaves_nothing_behind() {
+    on_every_backend(|ctx| {
+        let group = Group::new(ctx);
+        let (pending, _completer) = Request::<()>::pair(ctx, "pending");
+        group.add(pending);
+        let turn = || {
+            for _ in 0..100 {
+                drop(group.finished());
+                drop(wakeup(ctx, ctx.now()));
+                drop(ctx.spawn(std::future::pending::<()>()));
+                let (request, completer) = Request::<()>::pair(ctx, "canceled");
+                request.cancel();
+                drop((request.on_done(|_| {}), completer));
+            }
+            settle(ctx);
+        };
+        turn();
+        turn();
+        let kept = bytes_kept_by(|| (0..10).for_each(|_| turn()));
+        assert_eq!(kept, 0);
+    });
+}

@@ -150,7 +150,10 @@ impl Group {
     #[track_caller]
     pub fn finished(&self) -> Request<()> {
         let (request, completer) = Request::pair(&self.members.ctx, "group finished");
-        self.members.with_waiting(|waiting| waiting.push(completer));
+        self.members.with_waiting(|waiting| {
+            waiting.retain(|completer| !completer.is_moot());
+            waiting.push(completer);
+        });
         self.members.tell_if_empty();
         request
     }
