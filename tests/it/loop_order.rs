@@ -205,6 +205,28 @@ fn another_context_may_be_run_from_a_handler() {
 }
 
 #[test]
+fn time_spent_outside_of_run_once_counts() {
+    on_every_backend(|ctx| {
+        let clock = ManualClock::new();
+        let builder = Context::builder().backend(ctx.backend());
+        let ctx = builder.manual_clock(&clock).build().unwrap();
+        let log = Log::new();
+        let (quiet, _peer) = socket_pair();
+        let _keeps_waiting = FdEvent::new(&ctx, quiet, Interest::READ, |_| {}).unwrap();
+        let (near, far) = socket_pair();
+        let unwanted = FdEvent::new(&ctx, near, Interest::READ, log.noting("fd")).unwrap();
+        write_byte(&far);
+        unwanted.set_interest(Interest::NONE).unwrap();
+        let timer = Timer::new(&ctx, log.calling("timer"));
+        timer.arm_after(Duration::from_secs(1));
+        assert!(!ctx.run_once().unwrap(), "a wait for what nobody wants");
+        clock.advance(Duration::from_secs(2));
+        assert!(ctx.run_once().unwrap());
+        expect_order(&log, &["timer"]);
+    });
+}
+
+#[test]
 fn an_unknown_back_end_is_refused_by_name() {
     let refused = Context::with_backend("select").unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);

@@ -126,6 +126,8 @@ impl Context {
                         return Ok(Step::NothingLeft);
                     }
                     if !may_wait {
+                        // Time may pass, and work arrive, before this is called again.
+                        round.phase.set(Phase::Begin);
                         return Ok(Step::Waited);
                     }
                     // A failing wait is not repeated before the rest had its turn.
