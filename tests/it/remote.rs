@@ -163,3 +163,35 @@ fn a_message_that_panics_does_not_lose_the_next() {
         LOG.with(|log| expect_order(log, &["next"]));
     });
 }
+
+/// Ten threads send as fast as they can until they are told to stop, by the timer that they would
+/// starve.
+#[test]
+fn a_flood_of_messages_starves_no_timer() {
+    on_every_backend(|ctx| {
+        let stop = Arc::new(AtomicUsize::new(0));
+        let senders: Vec<_> = (0..10)
+            .map(|_| {
+                let (remote, stop) = (ctx.remote(), stop.clone());
+                thread::spawn(move || {
+                    // Bounded, should the timer never come.
+                    for _ in 0..200_000 {
+                        if stop.load(Ordering::Relaxed) > 0 {
+                            return true;
+                        }
+                        remote.send(|_| {}).unwrap();
+                    }
+                    false
+                })
+            })
+            .collect();
+        let stopper = stop.clone();
+        let timer = Timer::new(ctx, move || stopper.store(1, Ordering::Relaxed));
+        timer.arm_after(Duration::from_millis(1));
+        run_to(ctx, || stop.load(Ordering::Relaxed) > 0);
+        for sender in senders {
+            sender.join().unwrap();
+        }
+        ctx.run().unwrap();
+    });
+}

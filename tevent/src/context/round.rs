@@ -161,7 +161,10 @@ impl Context {
         self.inner.counters.wakeup();
         self.collect_signals();
         let mut run_queue = self.inner.run_queue.borrow_mut();
-        for call in self.inner.inbox.try_iter() {
+        // What is sent from now on comes with a wake-up of its own; senders that are faster than we
+        // are would keep us here.
+        let arrived = self.inner.inbox.len();
+        for call in self.inner.inbox.try_iter().take(arrived) {
             run_queue.push_back(Job::Call(call));
         }
     }
