@@ -116,6 +116,38 @@ fn victims(ctx: &Context) -> Victims {
 }
 
 #[test]
+fn a_handler_of_any_kind_may_drop_everything_itself_included() {
+    let _alone = alone_with_signals();
+    on_every_backend(|ctx| {
+        // Each kind in turn is the one that is left to run first.
+        for first in ["fd", "timer", "immediate", "signal", "completion"] {
+            let ctx = &Context::with_backend(ctx.backend()).unwrap();
+            let victims = victims(ctx);
+            let order = ["fd", "timer", "immediate", "signal", "completion"];
+            let drop_first = |names: &[&str]| {
+                for name in names {
+                    let index = order.iter().position(|known| known == name).unwrap();
+                    let victim: Box<dyn Any> = Box::new(());
+                    let dropped = std::mem::replace(&mut victims.owned.borrow_mut()[index], victim);
+                    drop(dropped);
+                }
+            };
+            match first {
+                "signal" => raise(WINCH),
+                "immediate" => {}
+                "completion" => drop_first(&["immediate"]),
+                "timer" => drop_first(&["immediate", "completion"]),
+                _ => drop_first(&["immediate", "completion", "timer"]),
+            }
+            run_to(ctx, || !victims.log.is_empty());
+            expect_order(&victims.log, &[first]);
+            assert_eq!(victims.drops.count(), 5, "{first} dropped all");
+            expect_silence(ctx, &victims.log);
+        }
+    });
+}
+
+#[test]
 fn the_last_handle_of_another_context_may_go_while_a_handler_runs() {
     on_every_backend(|ctx| {
         let drops = Drops::new();

@@ -94,6 +94,36 @@ fn a_signal_raised_by_a_handler_comes_in_the_next_round_before_its_immediates() 
 }
 
 #[test]
+fn a_handler_may_drop_itself_and_the_next_one_for_its_number() {
+    let _alone = alone_with_signals();
+    on_every_backend(|ctx| {
+        let (log, drops) = (Log::new(), Drops::new());
+        let owned: Rc<RefCell<Vec<Signal>>> = Rc::default();
+        let (tattle, seen) = (drops.tattle(), log.clone());
+        let older = Signal::new(ctx, URG, move |_| {
+            tattle.hold();
+            seen.note("older");
+        });
+        let (tattle, seen, all) = (drops.tattle(), log.clone(), owned.clone());
+        let newer = Signal::new(ctx, URG, move |_| {
+            tattle.hold();
+            let dropped = all.take();
+            drop(dropped);
+            seen.note("newer");
+        });
+        let others = Signal::new(ctx, URG, log.noting("oldest"));
+        owned.borrow_mut().extend([older.unwrap(), newer.unwrap()]);
+        drop(others);
+        raise(URG);
+        run_to(ctx, || log.len() == 1);
+        expect_order(&log, &["newer"]);
+        assert_eq!(drops.count(), 2);
+        ctx.run().unwrap();
+        expect_silence(ctx, &log);
+    });
+}
+
+#[test]
 fn a_handler_made_during_a_dispatch_does_not_see_that_delivery() {
     let _alone = alone_with_signals();
     on_every_backend(|ctx| {

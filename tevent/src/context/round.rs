@@ -3,13 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::Context;
 use crate::error;
 use crate::run_queue::Job;
-use crate::signal::SignalNode;
+use crate::token::Token;
 
 /// Where a round is; each phase is entered once and left when nothing of its kind is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub(super) struct Round {
     is_time_known: Cell<bool>,
     // How many more entries of the run queue this round may handle.
     budget: Cell<usize>,
-    pending_signals: RefCell<VecDeque<Rc<SignalNode>>>,
+    pending_signals: RefCell<VecDeque<Token>>,
 }
 
 /// Lets the context be run again, also after a panic.
@@ -175,25 +174,20 @@ impl Context {
         let mut pending: Vec<_> = signals
             .iter()
             .filter(|(_, node)| node.is_pending())
-            .map(|(token, node)| {
-                (
-                    node.signum(),
-                    std::cmp::Reverse(token.generation()),
-                    node.clone(),
-                )
-            })
+            .map(|(token, node)| (node.signum(), std::cmp::Reverse(token.generation()), token))
             .collect();
         pending.sort_by_key(|(signum, newest_first, _)| (*signum, *newest_first));
-        let nodes = pending.into_iter().map(|(_, _, node)| node);
-        self.inner.round.pending_signals.borrow_mut().extend(nodes);
+        let tokens = pending.into_iter().map(|(_, _, token)| token);
+        self.inner.round.pending_signals.borrow_mut().extend(tokens);
     }
 
     fn run_signal(&self) -> bool {
         loop {
-            let Some(node) = self.inner.round.pending_signals.borrow_mut().pop_front() else {
+            let Some(token) = self.inner.round.pending_signals.borrow_mut().pop_front() else {
                 return false;
             };
-            if node.run() {
+            let node = self.signals().get(token).cloned();
+            if node.is_some_and(|node| node.run()) {
                 return true;
             }
         }
