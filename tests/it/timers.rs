@@ -247,6 +247,25 @@ fn hours_of_a_manual_clock_pass_at_once() {
 }
 
 #[test]
+fn a_timer_of_a_clock_that_stands_still_is_nothing_that_could_happen() {
+    with_manual_clock(|ctx, clock| {
+        let log = Log::new();
+        let timer = Timer::new(ctx, log.calling("timer"));
+        timer.arm_after(SECOND);
+        ctx.run().unwrap();
+        assert!(!ctx.run_once().unwrap());
+        expect_errno(
+            ctx.run_until(wakeup(ctx, ctx.now() + SECOND)),
+            Errno::DEADLK,
+        );
+        expect_order(&log, &[]);
+        clock.advance(SECOND);
+        ctx.run().unwrap();
+        expect_order(&log, &["timer"]);
+    });
+}
+
+#[test]
 fn random_timers_fire_in_the_order_of_their_deadlines() {
     with_manual_clock(|ctx, clock| {
         let mut random = Random::seeded();

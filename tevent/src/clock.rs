@@ -19,7 +19,8 @@ impl Tick {
 ///
 /// Give it to [`ContextBuilder::manual_clock`](crate::ContextBuilder::manual_clock) and keep a clone.
 /// A context with such a clock waits for descriptors without regard to its timers: time passes only
-/// when [`advance`](Self::advance) is called.
+/// when [`advance`](Self::advance) is called. Timers that are not due by then are nothing that could
+/// happen, so they do not keep [`Context::run`](crate::Context::run) going.
 ///
 /// # Examples
 /// ```
@@ -98,6 +99,11 @@ impl Clock {
 
     pub(crate) fn is_manual(&self) -> bool {
         self.manual.is_some()
+    }
+
+    /// Whether it will be `tick` without anybody's doing.
+    pub(crate) fn will_reach(&self, tick: Tick) -> bool {
+        !self.is_manual() || tick <= self.read()
     }
 
     #[expect(

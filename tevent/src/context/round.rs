@@ -237,8 +237,9 @@ impl Context {
 
     /// Whether nothing is left that could happen.
     fn is_idle(&self) -> bool {
+        let deadline = self.inner.timers.borrow().first();
         self.inner.run_queue.borrow().is_empty()
-            && self.inner.timers.borrow().len() == 0
+            && !deadline.is_some_and(|deadline| self.inner.clock.will_reach(deadline))
             && !self.fds().is_watching()
             && self.inner.signals.borrow().is_empty()
             && self.inner.inbox.is_empty()
