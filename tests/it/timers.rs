@@ -230,6 +230,21 @@ fn arming_and_disarming_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_timeout_without_end_is_not_an_overflow() {
+    with_manual_clock(|ctx, clock| {
+        let log = Log::new();
+        let timer = Timer::new(ctx, log.calling("timer"));
+        timer.arm_after(Duration::MAX);
+        assert!(timer.deadline().unwrap() > ctx.now() + SECOND * 1_000_000_000);
+        let (request, _completer) = Request::<()>::pair(ctx, "patient");
+        request.set_timeout(Duration::MAX);
+        clock.advance(SECOND * 1_000_000_000);
+        expect_silence(ctx, &log);
+        assert!(!request.is_finished());
+    });
+}
+
+#[test]
 fn hours_of_a_manual_clock_pass_at_once() {
     with_manual_clock(|ctx, clock| {
         let log = Log::new();

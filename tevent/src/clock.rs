@@ -75,6 +75,9 @@ impl ManualClock {
     }
 }
 
+/// How far off a deadline is whose timeout is more than an [`Instant`] can hold: nobody sees it pass.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// The monotonic clock, or a manual one in its place.
 #[derive(Debug)]
 pub(crate) struct Clock {
@@ -115,6 +118,12 @@ impl Clock {
             Some(clock) => clock.now(),
             None => Instant::now(),
         }
+    }
+
+    /// The time when `timeout` is over, counted from now.
+    pub(crate) fn after(&self, timeout: Duration) -> Instant {
+        let now = self.now();
+        now.checked_add(timeout).unwrap_or_else(|| now + CENTURY)
     }
 
     pub(crate) fn read(&self) -> Tick {

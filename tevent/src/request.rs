@@ -124,7 +124,7 @@ impl<T: 'static, E: 'static> Request<T, E> {
     /// Ends the request with [`Ended::TimedOut`] once `timeout` is over, counted from now.
     pub fn set_timeout(&self, timeout: Duration) {
         if let Some(ctx) = self.node().ctx() {
-            self.node().set_deadline(Some(ctx.now() + timeout));
+            self.node().set_deadline(Some(ctx.after(timeout)));
         }
     }
 
