@@ -10,8 +10,8 @@ use std::thread::{self, ThreadId};
 
 use crate::context::Context;
 use crate::error;
+use crate::immediate::Immediate;
 use crate::request::Request;
-use crate::run_queue::Job;
 use crate::wake;
 
 impl Context {
@@ -63,20 +63,20 @@ impl Context {
             wake: self.wake(),
         });
         let waker = Waker::from(root.clone());
+        // A future that wakes itself has given way: it goes to the end of the line.
+        let again = Immediate::new(self, || {});
         let value = self.run_for(|| {
             if !root.is_woken.swap(false, Ordering::AcqRel) {
                 return None;
             }
-            match future.as_mut().poll(&mut task::Context::from_waker(&waker)) {
-                Poll::Ready(value) => Some(value),
-                Poll::Pending => {
-                    if root.is_woken.load(Ordering::Acquire) {
-                        // It has woken itself: it stands in line, so that others have their turn.
-                        self.enqueue(Job::Call(Box::new(|_| {})));
-                    }
-                    None
-                }
+            let polled = future.as_mut().poll(&mut task::Context::from_waker(&waker));
+            if let Poll::Ready(value) = polled {
+                return Some(value);
             }
+            if root.is_woken.load(Ordering::Acquire) {
+                again.schedule();
+            }
+            None
         });
         value?.ok_or_else(error::nothing_left)
     }

@@ -88,7 +88,8 @@ impl Context {
                 return Ok(Some(found));
             }
             if self.step(true)? == Step::NothingLeft {
-                return Ok(None);
+                // Another thread may have brought it about since.
+                return Ok(probe());
             }
         }
     }
