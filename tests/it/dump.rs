@@ -17,6 +17,31 @@ fn tree(ctx: &Context) -> Vec<String> {
 }
 
 #[test]
+fn the_dump_shows_parents_before_their_children() {
+    on_every_backend(|ctx| {
+        assert_eq!(ctx.dump().to_string(), "outstanding: 0");
+        let (root, _completer) = Request::<()>::pair(ctx, "root");
+        let weak = ctx.downgrade();
+        let outer = ctx.spawn(async move {
+            let ctx = weak.upgrade().unwrap();
+            let inner: Request<()> = Steps::start(&ctx, "inner", ctx.clone(), |step| {
+                let ctx = step.state();
+                let nap = wakeup(ctx, ctx.now() + Duration::from_secs(60));
+                step.then(nap, |step, _| step.done(()))
+            });
+            drop(ctx);
+            inner.await
+        });
+        settle(ctx);
+        assert_eq!(tree(ctx), ["root", "spawn", " inner", "  wakeup"]);
+        drop(outer);
+        assert_eq!(tree(ctx), ["root"]);
+        drop(root);
+        assert_eq!(tree(ctx), Vec::<String>::new());
+    });
+}
+
+#[test]
 fn the_dump_names_place_and_age() {
     let clock = ManualClock::new();
     let ctx = Context::builder().manual_clock(&clock).build().unwrap();
@@ -36,6 +61,29 @@ fn the_dump_names_place_and_age() {
         "{text}"
     );
     assert!(format!("{dump:?} {entry:?}").contains("old"));
+}
+
+#[test]
+fn requests_of_the_same_age_are_shown_in_the_order_of_their_creation() {
+    on_every_backend(|ctx| {
+        let clock = ManualClock::new();
+        let builder = Context::builder().backend(ctx.backend());
+        let ctx = builder.manual_clock(&clock).build().unwrap();
+        // Slots that were let before are let again in another order.
+        let old: Vec<_> = (0..3).map(|_| Request::<()>::pair(&ctx, "old")).collect();
+        drop(old);
+        let kinds = ["one", "two", "three", "four", "five"];
+        let requests: Vec<_> = kinds
+            .iter()
+            .map(|kind| Request::<()>::pair(&ctx, kind))
+            .collect();
+        assert_eq!(tree(&ctx), kinds);
+        clock.advance(Duration::from_secs(1));
+        settle(&ctx);
+        let late = Request::<()>::pair(&ctx, "late");
+        assert_eq!(tree(&ctx), ["one", "two", "three", "four", "five", "late"]);
+        drop((requests, late));
+    });
 }
 
 #[test]
