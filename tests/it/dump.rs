@@ -87,6 +87,22 @@ fn requests_of_the_same_age_are_shown_in_the_order_of_their_creation() {
 }
 
 #[test]
+fn what_a_queue_started_is_shown_below_what_is_queued() {
+    on_every_backend(|ctx| {
+        let queue = Queue::new(ctx);
+        let nap = ctx.now() + Duration::from_secs(60);
+        let weak = ctx.downgrade();
+        let running = queue.add(move || wakeup(&weak.upgrade().unwrap(), nap));
+        let weak = ctx.downgrade();
+        let waiting = queue.add(move || wakeup(&weak.upgrade().unwrap(), nap));
+        settle(ctx);
+        assert_eq!(tree(ctx), ["queued", " wakeup", "queued"]);
+        drop((running, waiting));
+        assert_eq!(tree(ctx), Vec::<String>::new());
+    });
+}
+
+#[test]
 fn a_child_whose_parent_is_gone_is_shown_as_a_root() {
     on_every_backend(|ctx| {
         let child: Rc<RefCell<Option<Request<()>>>> = Rc::default();
