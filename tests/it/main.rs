@@ -9,6 +9,7 @@ mod handlers;
 mod immediates;
 mod loop_order;
 mod queue;
+mod queue_model;
 mod remote;
 mod requests;
 mod requests_ended;

@@ -80,6 +80,23 @@ fn the_completion_of_one_that_is_ended_comes_before_the_next_turn() {
     });
 }
 
+#[test]
+fn a_wait_that_is_ended_is_done_before_the_next_turn() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let queue = Queue::new(ctx);
+        let blocker = queue.add_entry(|_| {});
+        let waits = queue.wait().on_done(log.noting("wait is done"));
+        settle(ctx);
+        let _next = queue.add_entry(log.noting("next"));
+        drop(blocker);
+        waits.cancel();
+        settle(ctx);
+        expect_order(&log, &["wait is done", "next"]);
+        expect_errno(ctx.run_until(waits_again(&queue)).unwrap(), Errno::CANCELED);
+    });
+}
+
 fn waits_again(queue: &Queue) -> Request<QueueEntry> {
     let request = queue.wait();
     request.cancel();

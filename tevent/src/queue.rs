@@ -268,6 +268,15 @@ impl Line {
         }
     }
 
+    fn unschedule(&self) {
+        let ticket = self.ticket.replace(Ticket::NONE);
+        if ticket != Ticket::NONE {
+            if let Some(ctx) = self.ctx.upgrade() {
+                ctx.dequeue(ticket);
+            }
+        }
+    }
+
     fn begin_turn(&self) {
         if !self.wants_turn() {
             return;
@@ -321,6 +330,8 @@ impl Drop for QueueEntry {
             drop(left);
             if first == Some(place) {
                 member.line.is_first_triggered.set(false);
+                // A turn that was on its way to this one comes behind its completion.
+                member.line.unschedule();
             }
             member.line.schedule();
         } else if ticket != Ticket::NONE {
