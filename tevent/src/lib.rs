@@ -9,7 +9,7 @@
 //!    loop has come to it), and [`Remote`] (another thread has sent work).
 //! 3. A [`Request`] is one computation with one result, which its [`Completer`] provides once. The
 //!    result goes to a completion, from the loop and never from inside a call. Dropping a request
-//!    cancels it. [`wakeup`] is the smallest one.
+//!    cancels it. [`wakeup()`] is the smallest one.
 //! 4. Requests are combined with [`Steps`] (one after the other), [`Queue`] (one at a time) and
 //!    [`Group`] (an owner of many); or with `async` and `await`: a request is a future, and
 //!    [`Context::spawn`] makes a request of any future.

@@ -21,7 +21,7 @@ use crate::context::WeakContext;
 /// One asynchronous computation with one result: what its caller holds.
 ///
 /// - The result is delivered once: to the completion given to [`on_done`](Self::on_done), to whoever
-///   awaits the request, or to [`Context::run_until`]; or never, if the request is dropped first.
+///   awaits the request, or to [`Context::run_until`](crate::Context::run_until); or never, if the request is dropped first.
 /// - A completion never runs inside the call that starts, finishes, cancels or drops anything. It runs
 ///   from the loop.
 /// - Dropping a request cancels it, at once and downwards: its state, its buffers and the requests
@@ -76,7 +76,7 @@ pub struct Completer<T: 'static, E: 'static = io::Error> {
 impl<T: 'static, E: From<Ended> + 'static> Request<T, E> {
     /// A new request and the completer that finishes it.
     ///
-    /// `kind` is what the request is called where people look for it, as in [`Context::dump`]. A
+    /// `kind` is what the request is called where people look for it, as in [`Context::dump`](crate::Context::dump). A
     /// request made while a step or a future runs is shown as a part of it. `ctx` is a context or a
     /// [`WeakContext`]; if it is gone, nothing will ever run the completion.
     #[doc(alias = "tevent_req_create")]
@@ -124,7 +124,7 @@ impl<T: 'static, E: 'static> Request<T, E> {
     /// Ends the request with [`Ended::TimedOut`] once `timeout` is over, counted from now.
     pub fn set_timeout(&self, timeout: Duration) {
         if let Some(ctx) = self.node().ctx() {
-            self.node().set_deadline(Some(ctx.now() + timeout));
+            self.node().set_deadline(Some(ctx.after(timeout)));
         }
     }
 
@@ -138,7 +138,7 @@ impl<T: 'static, E: 'static> Request<T, E> {
     /// it did.
     ///
     /// An implementor may have a way of its own ([`Completer::on_cancel`]), which may take time or
-    /// come too late. Otherwise the request ends with [`Ended::Canceled`].
+    /// come too late; it is asked once, however often this is called. Otherwise the request ends with [`Ended::Canceled`].
     #[doc(alias = "tevent_req_cancel")]
     pub fn cancel(&self) {
         self.node().cancel();

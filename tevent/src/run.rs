@@ -10,6 +10,7 @@ use std::thread::{self, ThreadId};
 
 use crate::context::Context;
 use crate::error;
+use crate::immediate::Immediate;
 use crate::request::Request;
 use crate::wake;
 
@@ -62,13 +63,18 @@ impl Context {
             wake: self.wake(),
         });
         let waker = Waker::from(root.clone());
+        // A future that wakes itself has given way: it goes to the end of the line.
+        let again = Immediate::new(self, || {});
         let value = self.run_for(|| {
-            while root.is_woken.swap(false, Ordering::AcqRel) {
-                if let Poll::Ready(value) =
-                    future.as_mut().poll(&mut task::Context::from_waker(&waker))
-                {
-                    return Some(value);
-                }
+            if !root.is_woken.swap(false, Ordering::AcqRel) {
+                return None;
+            }
+            let polled = future.as_mut().poll(&mut task::Context::from_waker(&waker));
+            if let Poll::Ready(value) = polled {
+                return Some(value);
+            }
+            if root.is_woken.load(Ordering::Acquire) {
+                again.schedule();
             }
             None
         });

@@ -129,6 +129,10 @@ impl StreamOps for BsdStream {
         }
     }
 
+    fn awaits_read(&mut self) -> bool {
+        !self.readable && !self.ended && self.watched.ask_read().is_ok()
+    }
+
     fn reads_ahead(&self) -> bool {
         true
     }

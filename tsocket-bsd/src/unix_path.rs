@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::thread;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -13,6 +14,10 @@ use rustix::net::{self, AddressFamily, SocketType};
 use tsocket::Address;
 
 use crate::{address, socket};
+
+/// How often the lock is tried: others of our kind hold it for some ten microseconds, so this is enough
+/// for a crowd of them, and some milliseconds if it cannot be had.
+const LOCK_ATTEMPTS: u32 = 10_000;
 
 /// A socket file and the promise to remove it.
 ///
@@ -89,10 +94,11 @@ impl Drop for BoundPath {
     }
 }
 
-/// Keeps others of our kind from binding in the same directory, if it can be had at once.
+/// Keeps others of our kind from binding in the same directory.
 ///
-/// Without it nothing is removed: between the look at a stale file and its removal, somebody else
-/// could have replaced it with a live one.
+/// Without it nothing is removed: between the look at a stale file and its removal somebody else could
+/// have replaced it, and a socket that is bound and not live yet looks stale itself. Nobody can be kept
+/// waiting by somebody who holds the lock for other reasons.
 fn lock_directory(path: &Path) -> Option<OwnedFd> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -100,8 +106,13 @@ fn lock_directory(path: &Path) -> Option<OwnedFd> {
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = rustix::fs::open(directory, flags, Mode::empty()).ok()?;
-    rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).ok()?;
-    Some(directory)
+    for _ in 0..LOCK_ATTEMPTS {
+        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK | Errno::INTR) => thread::yield_now(),
+            locked => return locked.ok().map(|()| directory),
+        }
+    }
+    None
 }
 
 /// Whether the file at `path` is a socket of our own that nobody listens on.

@@ -35,10 +35,15 @@ impl Watched {
         self.event.get_ref().as_fd()
     }
 
+    /// Asks to be told when a read is worth it.
+    pub(crate) fn ask_read(&self) -> io::Result<()> {
+        self.event
+            .set_interest(self.event.interest() | Interest::READ)
+    }
+
     /// Fails with `WouldBlock`, and asks to be told when a read is worth it.
     pub(crate) fn await_read<T>(&self) -> io::Result<T> {
-        self.event
-            .set_interest(self.event.interest() | Interest::READ)?;
+        self.ask_read()?;
         Err(Errno::WOULDBLOCK.into())
     }
 

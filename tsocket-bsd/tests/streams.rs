@@ -4,8 +4,6 @@
 mod common;
 
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::rc::Rc;
 
 use rustix::io::Errno;
@@ -356,37 +354,6 @@ fn the_peer_sees_the_local_address() {
 }
 
 #[test]
-fn the_file_of_a_client_goes_with_its_stream() {
-    let ctx = Context::new().unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let listener = listening(
-        &ctx,
-        &Address::unix(directory.path().join("server")).unwrap(),
-    );
-    let path = directory.path().join("client");
-    let local = Address::unix(&path).unwrap();
-    let options = ConnectOptions::default().local_address(local.clone());
-    let accepted = listener.accept();
-    let client = expect(
-        &ctx,
-        connect(&ctx, &listener.local_address().unwrap(), &options),
-    );
-    let (_server, peer) = expect(&ctx, accepted);
-    assert_eq!(peer, local);
-    assert_eq!(mode(&path), 0o600);
-    drop(client);
-    assert!(!path.exists());
-}
-
-fn mode(path: &Path) -> u32 {
-    std::fs::symlink_metadata(path)
-        .unwrap()
-        .permissions()
-        .mode()
-        & 0o7777
-}
-
-#[test]
 fn an_address_in_use_is_refused() {
     let ctx = Context::new().unwrap();
     let directory = tempfile::tempdir().unwrap();
@@ -405,23 +372,6 @@ fn an_address_in_use_is_refused() {
         // The connection may linger, the address is free.
         connected(&ctx, &listening(&ctx, &at));
     }
-}
-
-#[test]
-fn a_socket_file_is_private_and_removed_with_its_listener() {
-    let ctx = Context::new().unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("socket");
-    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    let listener = listening(&ctx, &Address::unix(&path).unwrap());
-    assert_eq!(mode(&path), 0o600);
-    connected(&ctx, &listener);
-    drop(listener);
-    assert!(!path.exists());
-
-    let missing = Address::unix(directory.path().join("missing/socket")).unwrap();
-    let refused = listen(&ctx, &missing, &ListenOptions::default()).unwrap_err();
-    assert_eq!(refused.raw_os_error(), Some(Errno::NOENT.raw_os_error()));
 }
 
 #[test]

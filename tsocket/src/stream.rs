@@ -22,7 +22,7 @@ pub use transport::Transport;
 
 use self::core::{Core, Phase};
 use self::read::{PendingRead, ReadFully, ReadSome};
-use self::write::{Write as _, WriteFully};
+use self::write::WriteFully;
 use crate::buffers::{MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
 use crate::chunk::{Chunk, Pool};
 use crate::read_ahead::ReadAhead;
@@ -184,7 +184,7 @@ impl Stream {
                     read: Chunk::default(),
                     completer,
                 };
-                self.core.attempt_read(PendingRead::Some(read), true);
+                self.core.begin_read(PendingRead::Some(read));
             }
             Err(error) => completer.error(error),
         }
@@ -221,8 +221,7 @@ impl Stream {
                     read: 0,
                     completer,
                 };
-                self.core
-                    .attempt_read(PendingRead::Other(Box::new(read)), true);
+                self.core.begin_read(PendingRead::Other(Box::new(read)));
             }
             Err(error) => completer.error(Failed {
                 error,
@@ -260,32 +259,29 @@ impl Stream {
     fn writev_with<B: WriteBuffers>(&self, buffers: B, completer: Completer<B, Failed<B>>) {
         let mut parts = Parts::skipping(0);
         buffers.parts(&mut parts);
-        let wanted = check_extent(parts.extent()).and_then(|wanted| {
+        let attempted = check_extent(parts.extent()).and_then(|wanted| {
             self.core.check_write(wanted)?;
-            Ok(wanted)
+            match self.core.try_write(parts.slices()) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok((wanted, 0)),
+                written => Ok((wanted, written?)),
+            }
         });
-        let wanted = match wanted {
-            Ok(wanted) => wanted,
-            Err(error) => {
-                completer.error(Failed {
-                    error,
+        match attempted {
+            Ok((wanted, written)) if written == wanted => completer.done(buffers),
+            Ok((wanted, written)) => {
+                let write = WriteFully {
                     buffers,
-                    transferred: 0,
-                });
-                return;
+                    wanted,
+                    written,
+                    completer,
+                };
+                self.core.park_write(Box::new(write), written > 0);
             }
-        };
-        let mut write = WriteFully {
-            buffers,
-            wanted,
-            written: 0,
-            completer,
-        };
-        match write.attempt(&mut |buffers| self.core.try_write(buffers)) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.core.park_write(Box::new(write));
-            }
-            result => write.end(result),
+            Err(error) => completer.error(Failed {
+                error,
+                buffers,
+                transferred: 0,
+            }),
         }
     }
 

@@ -3,13 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::Context;
 use crate::error;
 use crate::run_queue::Job;
-use crate::signal::SignalNode;
+use crate::token::Token;
 
 /// Where a round is; each phase is entered once and left when nothing of its kind is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub(super) struct Round {
     is_time_known: Cell<bool>,
     // How many more entries of the run queue this round may handle.
     budget: Cell<usize>,
-    pending_signals: RefCell<VecDeque<Rc<SignalNode>>>,
+    pending_signals: RefCell<VecDeque<Token>>,
 }
 
 /// Lets the context be run again, also after a panic.
@@ -89,7 +88,8 @@ impl Context {
                 return Ok(Some(found));
             }
             if self.step(true)? == Step::NothingLeft {
-                return Ok(None);
+                // Another thread may have brought it about since.
+                return Ok(probe());
             }
         }
     }
@@ -126,6 +126,8 @@ impl Context {
                         return Ok(Step::NothingLeft);
                     }
                     if !may_wait {
+                        // Time may pass, and work arrive, before this is called again.
+                        round.phase.set(Phase::Begin);
                         return Ok(Step::Waited);
                     }
                     // A failing wait is not repeated before the rest had its turn.
@@ -159,7 +161,10 @@ impl Context {
         self.inner.counters.wakeup();
         self.collect_signals();
         let mut run_queue = self.inner.run_queue.borrow_mut();
-        for call in self.inner.inbox.try_iter() {
+        // What is sent from now on comes with a wake-up of its own; senders that are faster than we
+        // are would keep us here.
+        let arrived = self.inner.inbox.len();
+        for call in self.inner.inbox.try_iter().take(arrived) {
             run_queue.push_back(Job::Call(call));
         }
     }
@@ -170,25 +175,20 @@ impl Context {
         let mut pending: Vec<_> = signals
             .iter()
             .filter(|(_, node)| node.is_pending())
-            .map(|(token, node)| {
-                (
-                    node.signum(),
-                    std::cmp::Reverse(token.generation()),
-                    node.clone(),
-                )
-            })
+            .map(|(token, node)| (node.signum(), std::cmp::Reverse(token.generation()), token))
             .collect();
         pending.sort_by_key(|(signum, newest_first, _)| (*signum, *newest_first));
-        let nodes = pending.into_iter().map(|(_, _, node)| node);
-        self.inner.round.pending_signals.borrow_mut().extend(nodes);
+        let tokens = pending.into_iter().map(|(_, _, token)| token);
+        self.inner.round.pending_signals.borrow_mut().extend(tokens);
     }
 
     fn run_signal(&self) -> bool {
         loop {
-            let Some(node) = self.inner.round.pending_signals.borrow_mut().pop_front() else {
+            let Some(token) = self.inner.round.pending_signals.borrow_mut().pop_front() else {
                 return false;
             };
-            if node.run() {
+            let node = self.signals().get(token).cloned();
+            if node.is_some_and(|node| node.run()) {
                 return true;
             }
         }
@@ -238,8 +238,9 @@ impl Context {
 
     /// Whether nothing is left that could happen.
     fn is_idle(&self) -> bool {
+        let deadline = self.inner.timers.borrow().first();
         self.inner.run_queue.borrow().is_empty()
-            && self.inner.timers.borrow().len() == 0
+            && !deadline.is_some_and(|deadline| self.inner.clock.will_reach(deadline))
             && !self.fds().is_watching()
             && self.inner.signals.borrow().is_empty()
             && self.inner.inbox.is_empty()

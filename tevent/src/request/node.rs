@@ -54,9 +54,21 @@ enum Sink<T, E> {
 #[derive(Default)]
 struct Extras {
     deadline: Option<Token>,
-    cancel: Option<Box<dyn FnOnce()>>,
+    cancel: Cancel,
     cleanup: Vec<Box<dyn FnOnce(End)>>,
     keeper: Option<Keeper>,
+}
+
+/// What comes of asking for a cancel.
+#[derive(Default)]
+enum Cancel {
+    /// The request ends.
+    #[default]
+    End,
+    /// The implementor is asked.
+    Ask(Box<dyn FnOnce()>),
+    /// Nothing: the implementor knows.
+    Asked,
 }
 
 pub(crate) struct Node<T: 'static, E: 'static> {
@@ -128,6 +140,10 @@ impl<T: 'static, E: 'static> Node<T, E> {
         matches!(self.state.get(), State::Finished | State::Delivered)
     }
 
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.state.get() == State::Delivered
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.state.get() != State::Pending
     }
@@ -153,13 +169,16 @@ impl<T: 'static, E: 'static> Node<T, E> {
 
     /// `Pending` to `Finished` from outside; the work may still have the better error.
     pub(crate) fn end(self: &Rc<Self>, ended: Ended) {
-        if self.is_over() || self.ending.replace(Some(ended)).is_some() {
+        // The first reason counts: work that gives up its completer does not abandon its request.
+        if self.is_over() || self.ending.get().is_some() {
             return;
         }
+        self.ending.set(Some(ended));
+        // Also if the work panics: nobody else could end this request any more.
+        let _finish = Finally(|| self.finish(Err((self.convert)(ended))));
         if let Some((work, slot)) = self.work.take() {
             work.stopped(slot, End::Ended(ended));
         }
-        self.finish(Err((self.convert)(ended)));
     }
 
     /// To `Dropped`, unless the result was delivered.
@@ -173,10 +192,10 @@ impl<T: 'static, E: 'static> Node<T, E> {
         let sink = self.sink.replace(Sink::Nobody);
         let result = self.result.take();
         if before == State::Pending {
+            let _close = Finally(|| self.close(End::Dropped));
             if let Some((work, slot)) = self.work.take() {
                 work.stopped(slot, End::Dropped);
             }
-            self.close(End::Dropped);
         }
         drop((sink, result));
     }
@@ -290,7 +309,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
 
     pub(crate) fn set_cancel(&self, handler: Box<dyn FnOnce()>) {
         if !self.is_over() {
-            self.with_extras(|extras| extras.cancel = Some(handler));
+            self.with_extras(|extras| extras.cancel = Cancel::Ask(handler));
         }
     }
 
@@ -309,9 +328,14 @@ impl<T: 'static, E: 'static> Node<T, E> {
         if self.is_over() {
             return;
         }
-        match self.with_extras(|extras| extras.cancel.take()) {
-            Some(handler) => handler(),
-            None => self.end(Ended::Canceled),
+        let how = self.with_extras(|extras| match extras.cancel {
+            Cancel::End => Cancel::End,
+            _ => std::mem::replace(&mut extras.cancel, Cancel::Asked),
+        });
+        match how {
+            Cancel::End => self.end(Ended::Canceled),
+            Cancel::Ask(handler) => handler(),
+            Cancel::Asked => {}
         }
     }
 
@@ -354,6 +378,15 @@ impl<T: 'static, E: 'static> Run for Node<T, E> {
 impl<T: 'static, E: 'static> Resident for Node<T, E> {
     fn origin(&self) -> Origin {
         self.origin
+    }
+}
+
+/// Calls what it holds when it is dropped, so also by a panic.
+struct Finally<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

@@ -152,8 +152,25 @@ impl Core {
         self.is_reading.get() || self.is_writing() || self.is_shutting_down()
     }
 
+    /// Attempts a new read, unless that is known to be in vain, and keeps it if it has to wait.
+    pub(super) fn begin_read(self: &Rc<Self>, read: PendingRead) {
+        let is_in_vain = self.ahead.borrow().len() == 0
+            && self.read_error.borrow().is_none()
+            && self
+                .ops
+                .borrow_mut()
+                .as_mut()
+                .is_some_and(|ops| ops.awaits_read());
+        if is_in_vain {
+            self.is_reading.set(true);
+            self.park_read(read, true);
+        } else {
+            self.attempt_read(read, true);
+        }
+    }
+
     /// Attempts `read`, and keeps it if it has to wait.
-    pub(super) fn attempt_read(self: &Rc<Self>, mut read: PendingRead, is_new: bool) {
+    fn attempt_read(self: &Rc<Self>, mut read: PendingRead, is_new: bool) {
         self.is_reading.set(true);
         let attempted = read.attempt(&mut Source { core: self });
         let result = match (attempted, self.phase.get()) {
@@ -219,10 +236,14 @@ impl Core {
         }
     }
 
-    /// Keeps a write that has to wait.
-    pub(super) fn park_write(self: &Rc<Self>, write: Box<dyn Write>) {
+    /// Keeps a write that has to wait; one that was taken in part is first attempted until it has to.
+    pub(super) fn park_write(self: &Rc<Self>, write: Box<dyn Write>, was_partial: bool) {
         write.set_work(self.clone(), WRITE);
-        self.write.set(Some(write));
+        if was_partial {
+            self.resume_write(write);
+        } else {
+            self.write.set(Some(write));
+        }
     }
 
     fn resume_write(self: &Rc<Self>, mut write: Box<dyn Write>) {
@@ -339,7 +360,7 @@ impl Front for Core {
             return;
         };
         if self.phase.get() == Phase::Disconnecting {
-            self.advance_disconnect();
+            self.advance_disconnect(told);
             return;
         }
         let mut unwanted = told;
@@ -386,14 +407,7 @@ impl Work for Core {
                     completer.error(end.into());
                 }
             }
-            _ => {
-                // Closed as an abort does it, but this is not the disconnect's own error.
-                let disconnect = self.disconnect.take();
-                self.abort();
-                if let Some(disconnect) = disconnect {
-                    disconnect.completer.error(end.into());
-                }
-            }
+            _ => self.stop_disconnect(end),
         }
     }
 }

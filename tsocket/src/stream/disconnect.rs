@@ -4,7 +4,7 @@ use std::io::{ErrorKind, IoSliceMut};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tevent::{Completer, Readiness, Timer};
+use tevent::{Completer, End, Readiness, Timer};
 
 use super::StreamOps;
 use super::core::{Core, DISCONNECT, Phase};
@@ -59,17 +59,25 @@ impl Core {
             _timer: timer,
         };
         self.disconnect.set(Some(disconnect));
-        self.advance_disconnect();
+        self.advance_disconnect(Readiness::NONE);
     }
 
-    pub(super) fn advance_disconnect(&self) {
+    pub(super) fn advance_disconnect(&self, told: Readiness) {
         let Some(mut disconnect) = self.disconnect.take() else {
             return;
         };
         let progress = self.half_close(&mut disconnect);
+        let is_shut_down = disconnect.is_shut_down;
         self.disconnect.set(Some(disconnect));
-        if matches!(progress, Progress::Over) {
-            self.end_disconnect();
+        match progress {
+            Progress::Over => self.end_disconnect(),
+            // Once it is shut down, all that is waited for is the end of the peer.
+            Progress::Waits if is_shut_down && told.intersects(Readiness::WRITE) => {
+                if let Some(ops) = &mut *self.ops.borrow_mut() {
+                    ops.unwanted(Readiness::WRITE);
+                }
+            }
+            Progress::Waits => {}
         }
     }
 
@@ -110,6 +118,15 @@ impl Core {
                 }
             }
         })
+    }
+
+    /// The request of a disconnect was dropped or ended from outside: closes at once.
+    pub(super) fn stop_disconnect(&self, end: End) {
+        let disconnect = self.disconnect.take();
+        self.abort();
+        if let Some(disconnect) = disconnect {
+            disconnect.completer.error(end.into());
+        }
     }
 
     fn end_disconnect(&self) {

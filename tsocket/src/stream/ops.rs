@@ -73,6 +73,14 @@ pub trait StreamOps: 'static {
     /// Is told that nobody waits for `readiness`, so that it is not reported over and over.
     fn unwanted(&mut self, readiness: Readiness);
 
+    /// Whether a read attempt would be in vain until the [`Ready`](crate::Ready) handle is told; if so,
+    /// the implementation has made sure that it will be, as for `WouldBlock`.
+    ///
+    /// Spares the front the buffers of an attempt whose answer is known.
+    fn awaits_read(&mut self) -> bool {
+        false
+    }
+
     /// Whether one read with spare room is cheaper than two reads, as for a system call.
     ///
     /// The front then offers its scratch buffer behind the caller's buffers and keeps the surplus.

@@ -95,8 +95,7 @@ impl Stream {
                     needed: 0,
                     completer,
                 };
-                self.core
-                    .attempt_read(PendingRead::Other(Box::new(read)), true);
+                self.core.begin_read(PendingRead::Other(Box::new(read)));
             }
             Err(error) => completer.error(error),
         }

@@ -47,6 +47,11 @@ impl Transport {
             .try_fill(&mut *self.ops, &self.pool, parts, wanted)
     }
 
+    /// As [`StreamOps::awaits_read`]; never while something was read ahead.
+    pub fn awaits_read(&mut self) -> bool {
+        self.ahead.len() == 0 && self.ops.awaits_read()
+    }
+
     /// As [`StreamOps::try_writev`].
     ///
     /// # Errors

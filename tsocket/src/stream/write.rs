@@ -33,25 +33,6 @@ pub(super) struct WriteFully<B: WriteBuffers> {
     pub(super) completer: Completer<B, Failed<B>>,
 }
 
-impl<B: WriteBuffers> WriteFully<B> {
-    pub(super) fn end(self, result: io::Result<()>) {
-        let Self {
-            buffers,
-            written,
-            completer,
-            ..
-        } = self;
-        completer.finish(match result {
-            Ok(()) => Ok(buffers),
-            Err(error) => Err(Failed {
-                error,
-                buffers,
-                transferred: written,
-            }),
-        });
-    }
-}
-
 impl<B: WriteBuffers> Write for WriteFully<B> {
     fn attempt(
         &mut self,
@@ -69,7 +50,20 @@ impl<B: WriteBuffers> Write for WriteFully<B> {
     }
 
     fn finish(self: Box<Self>, result: io::Result<()>) {
-        self.end(result);
+        let Self {
+            buffers,
+            written,
+            completer,
+            ..
+        } = *self;
+        completer.finish(match result {
+            Ok(()) => Ok(buffers),
+            Err(error) => Err(Failed {
+                error,
+                buffers,
+                transferred: written,
+            }),
+        });
     }
 
     fn written(&self) -> usize {

@@ -1,2 +1,0 @@
-//! Echo daemon.
-fn main() {}

@@ -1,0 +1,7 @@
+//! What the example daemons share: their addresses, and how they start and complain.
+
+mod address;
+mod process;
+
+pub use address::{Kind, ListenAddress};
+pub use process::{announce, complain, raise_descriptor_limit, run};
