@@ -153,7 +153,13 @@ impl Core {
     }
 
     /// Attempts a new read, unless that is known to be in vain, and keeps it if it has to wait.
-    pub(super) fn begin_read(self: &Rc<Self>, read: PendingRead) {
+    pub(super) fn begin_read(self: &Rc<Self>, mut read: PendingRead) {
+        self.is_reading.set(true);
+        if let Err(error) = read.begin() {
+            self.is_reading.set(false);
+            read.finish(Err(error));
+            return;
+        }
         let is_in_vain = self.ahead.borrow().len() == 0
             && self.read_error.borrow().is_none()
             && self
@@ -162,7 +168,6 @@ impl Core {
                 .as_mut()
                 .is_some_and(|ops| ops.awaits_read());
         if is_in_vain {
-            self.is_reading.set(true);
             self.park_read(read, true);
         } else {
             self.attempt_read(read, true);
@@ -171,7 +176,6 @@ impl Core {
 
     /// Attempts `read`, and keeps it if it has to wait.
     fn attempt_read(self: &Rc<Self>, mut read: PendingRead, is_new: bool) {
-        self.is_reading.set(true);
         let attempted = read.attempt(&mut Source { core: self });
         let result = match (attempted, self.phase.get()) {
             (_, Phase::Closed) => Err(errors::aborted()),
