@@ -78,6 +78,10 @@ impl StreamOps for BytePipe {
         self.transport.unwanted(readiness);
     }
 
+    fn awaits_read(&mut self) -> bool {
+        self.transport.awaits_read()
+    }
+
     fn is_mid_write(&self) -> bool {
         self.transport.is_mid_write()
     }

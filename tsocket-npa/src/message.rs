@@ -106,6 +106,10 @@ impl StreamOps for MessagePipe {
         self.transport.unwanted(readiness);
     }
 
+    fn awaits_read(&mut self) -> bool {
+        !self.incoming.has_kept() && self.transport.awaits_read()
+    }
+
     fn is_mid_write(&self) -> bool {
         self.outgoing.is_mid_message() || self.transport.is_mid_write()
     }

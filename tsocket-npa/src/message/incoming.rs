@@ -24,6 +24,11 @@ impl Incoming {
         self.rest
     }
 
+    /// Whether a read that asks for little may not need the transport.
+    pub(super) fn has_kept(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
     /// Fills `buffers` with as much of one message as fits them, all of it or nothing; 0 is the end.
     pub(super) fn try_readv(
         &mut self,
