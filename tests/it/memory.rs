@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tevent::{Context, ManualClock};
-use tevent_tests::contract::{
-    done, expect_errno, expect_nothing_left, fails, gives_back, pattern, settle,
-};
+use tevent_tests::contract::{done, expect_nothing_left, fails, gives_back, pattern};
+use tevent_tests::{expect_errno, settle};
 use tsocket::{DISCONNECT_TIME, memory, pdu};
 
 #[test]

@@ -4,7 +4,8 @@ use std::io;
 
 use rustix::io::Errno;
 use tevent::Context;
-use tevent_tests::contract::{Dice, Kind, done, end_of, fails, gives_back, pattern, settle};
+use tevent_tests::contract::{Kind, done, end_of, fails, gives_back, pattern};
+use tevent_tests::{Random, settle};
 use tsocket::{Stream, memory, pdu};
 use tsocket_npa::{MessageHeader, byte_mode, message_mode};
 
@@ -28,10 +29,10 @@ fn frame(payload: &[u8]) -> Vec<u8> {
 fn each_write_is_one_frame() {
     let ctx = Context::new().unwrap();
     let (pipe, raw) = pipe(&ctx);
-    let mut dice = Dice::new(31);
+    let mut random = Random::seeded();
     for len in [1, 2, 255, 256, 257, LONGEST - 1, LONGEST] {
         let payload = pattern(len, len);
-        let split = dice.roll(0, len);
+        let split = random.below(len + 1);
         let (front, back) = payload.split_at(split);
         let written = pipe.writev(vec![front.to_vec(), vec![], back.to_vec()]);
         let expected = frame(&payload);

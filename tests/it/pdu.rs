@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 use tevent::Context;
-use tevent_tests::contract::{done, fails, settle};
+use tevent_tests::contract::{done, fails};
+use tevent_tests::settle;
 use tsocket::memory;
 
 #[test]

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use tevent::{Context, Queue};
-use tevent_tests::contract::{done, expect_nothing_left, pattern, settle};
+use tevent_tests::contract::{done, expect_nothing_left, pattern};
+use tevent_tests::settle;
 use tsocket::memory;
 
 #[test]

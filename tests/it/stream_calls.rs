@@ -7,7 +7,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread::{self, JoinHandle};
 
 use tevent::{Context, Stats};
-use tevent_tests::contract::{done, within_limit};
+use tevent_tests::contract::done;
+use tevent_tests::on_every_backend;
 use tsocket::{Address, Family, Stream, pdu};
 use tsocket_bsd::{ConnectOptions, connect};
 use tsocket_npa::message_mode;
@@ -73,13 +74,6 @@ fn over_unix(ctx: &Context) -> (Stream, UnixStream) {
     let stream = done(ctx, connect(ctx, &address, &ConnectOptions::default()));
     let (peer, _) = listener.accept().expect("it has connected");
     (stream, peer)
-}
-
-#[track_caller]
-fn on_every_backend(story: fn(&Context)) {
-    for backend in Context::backend_list() {
-        within_limit(move || story(&Context::with_backend(backend).expect("it is listed")));
-    }
 }
 
 #[test]

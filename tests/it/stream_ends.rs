@@ -11,9 +11,8 @@ use std::{env, fs};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use tevent::{Context, Group};
-use tevent_tests::contract::{
-    done, end_of, expect_nothing_left, fails, gives_back, pattern, scaled, settle, within_limit,
-};
+use tevent_tests::contract::{done, end_of, expect_nothing_left, fails, gives_back, pattern};
+use tevent_tests::{scaled, settle, within_limit};
 use tsocket::{Address, Family, Listener, Stream};
 use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen};
 
@@ -34,15 +33,13 @@ fn reset(peer: TcpStream) {
     drop(peer);
 }
 
+/// Tells `story` on each back end, and expects that nothing is left behind.
 #[track_caller]
 fn on_every_backend(story: fn(&Context)) {
-    for backend in Context::backend_list() {
-        within_limit(move || {
-            let ctx = Context::with_backend(backend).expect("it is listed");
-            story(&ctx);
-            expect_nothing_left(&ctx);
-        });
-    }
+    tevent_tests::on_every_backend(move |ctx| {
+        story(ctx);
+        expect_nothing_left(ctx);
+    });
 }
 
 #[test]

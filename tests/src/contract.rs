@@ -1,12 +1,8 @@
 //! What the stories about streams stand on: connected pairs of every kind, and what is expected of them.
 
-use std::env;
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 use std::io;
 use std::net::{Ipv6Addr, TcpListener};
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -15,8 +11,7 @@ use tsocket::{Address, Failed, Family, Stream, memory};
 use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen, socketpair};
 use tsocket_npa::{MessageHeader, byte_mode, message_mode};
 
-/// How long one story may take before it counts as hung.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::{expect_errno, settle};
 
 /// The largest write that every kind takes.
 pub const MAX_WRITE: usize = MessageHeader::MAX_PAYLOAD_LEN;
@@ -183,45 +178,21 @@ fn connect_to(ctx: &Context, address: &Address) -> io::Result<(Stream, Stream)> 
 #[track_caller]
 pub fn on_every_backend(kind: Kind, story: fn(&Ends)) {
     if kind.is_missing_here() {
-        say(format_args!("skipped: this machine has no {}", kind.name));
+        skipped(&kind);
         return;
     }
-    for backend in Context::backend_list() {
-        within_limit(move || {
-            let ctx = Context::with_backend(backend).expect("a listed back end can be made");
-            story(&kind.ends(&ctx));
-            expect_nothing_left(&ctx);
-        });
-    }
+    crate::on_every_backend(move |ctx| {
+        story(&kind.ends(ctx));
+        expect_nothing_left(ctx);
+    });
 }
 
-/// Prints a line, which the harness shows for a test that fails or with `--nocapture`.
 #[expect(
     clippy::print_stdout,
-    reason = "this is what a test says to who runs it"
+    reason = "whoever runs a test with --nocapture wants to know"
 )]
-fn say(line: fmt::Arguments<'_>) {
-    println!("{line}");
-}
-
-/// Runs `story` in a thread of its own, and fails if it takes too long.
-///
-/// # Panics
-/// If the story does, or does not end.
-#[track_caller]
-pub fn within_limit(story: impl FnOnce() + Send + 'static) {
-    let (sender, receiver) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        let ended = panic::catch_unwind(AssertUnwindSafe(story));
-        sender.send(ended).ok();
-    });
-    match receiver.recv_timeout(LIMIT) {
-        Ok(ended) => {
-            thread.join().expect("a story that panics is caught");
-            ended.unwrap_or_else(|panic| panic::resume_unwind(panic));
-        }
-        Err(_) => panic!("the story did not end within {LIMIT:?}"),
-    }
+fn skipped(kind: &Kind) {
+    println!("skipped: this machine has no {}", kind.name);
 }
 
 /// Expects that no request is outstanding and nothing keeps the loop going.
@@ -233,17 +204,6 @@ pub fn expect_nothing_left(ctx: &Context) {
     ctx.run().expect("the loop runs");
     let dump = ctx.dump();
     assert!(dump.entries().is_empty(), "left behind: {dump}");
-}
-
-/// Lets everything happen that is ready now: a few rounds, none of which waits.
-///
-/// # Panics
-/// If the loop fails.
-#[track_caller]
-pub fn settle(ctx: &Context) {
-    for _ in 0..4 {
-        done(ctx, wakeup(ctx, ctx.now()));
-    }
 }
 
 /// Expects the loop to sleep for a while: a handful of waits, where one that spins makes thousands.
@@ -284,18 +244,6 @@ pub fn done<T, E: Debug>(ctx: &Context, request: Request<T, E>) -> T {
     }
 }
 
-/// Expects a failure with the error number `errno`.
-///
-/// # Panics
-/// If there is none, or another one.
-#[track_caller]
-pub fn expect_errno<T>(result: io::Result<T>, errno: Errno) {
-    let Err(error) = result else {
-        panic!("expected {errno:?}, but it went well");
-    };
-    assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()), "{error}");
-}
-
 /// Expects `request` to fail with `errno`.
 ///
 /// # Panics
@@ -322,53 +270,10 @@ pub fn gives_back<B>(ctx: &Context, request: Request<B, Failed<B>>, errno: Errno
     (failed.buffers, failed.transferred)
 }
 
-/// `small`, or `full` when the environment variable `TEVENT_SCALE` is `full`.
-#[must_use]
-pub fn scaled(small: usize, full: usize) -> usize {
-    if env::var("TEVENT_SCALE").is_ok_and(|scale| scale == "full") {
-        full
-    } else {
-        small
-    }
-}
-
 /// The `len` bytes at `offset` of a stream of bytes in which no piece repeats soon.
 #[must_use]
 pub fn pattern(offset: usize, len: usize) -> Vec<u8> {
     (offset..offset + len)
         .map(|at| (at.wrapping_mul(0x9e37_79b9) >> 13).to_le_bytes()[0])
         .collect()
-}
-
-/// Numbers that a seed repeats.
-#[derive(Clone, Debug)]
-pub struct Dice {
-    state: u64,
-}
-
-impl Dice {
-    /// Dice with the seed in the environment variable `SEED`, or else `seed`; says which.
-    ///
-    /// # Panics
-    /// If the variable is no number.
-    #[must_use]
-    pub fn new(seed: u64) -> Self {
-        let seed = env::var("SEED").map_or(seed, |seed| seed.parse().expect("SEED is a number"));
-        say(format_args!("SEED={seed}"));
-        Self { state: seed | 1 }
-    }
-
-    /// A number from `low` to `high`, both included.
-    ///
-    /// # Panics
-    /// If `high` is less than `low`.
-    pub fn roll(&mut self, low: usize, high: usize) -> usize {
-        // Marsaglia's xorshift64*.
-        self.state ^= self.state >> 12;
-        self.state ^= self.state << 25;
-        self.state ^= self.state >> 27;
-        let random = self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
-        let range = u64::try_from(high - low + 1).expect("a range fits 64 bits");
-        low + usize::try_from(random % range).expect("less than a number that was one")
-    }
 }

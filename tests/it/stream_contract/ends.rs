@@ -1,7 +1,8 @@
 //! Ends: what a stream says when its peer has closed, and when it is gone.
 
 use rustix::io::Errno;
-use tevent_tests::contract::{Ends, done, end_of, expect_rest, gives_back, pattern, settle};
+use tevent_tests::contract::{Ends, done, end_of, expect_rest, gives_back, pattern};
+use tevent_tests::settle;
 
 use super::flow::fill;
 

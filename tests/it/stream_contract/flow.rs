@@ -4,7 +4,8 @@ use std::io;
 
 use rustix::io::Errno;
 use tevent::Request;
-use tevent_tests::contract::{Ends, done, expect_rest, fails, gives_back, pattern, settle};
+use tevent_tests::contract::{Ends, done, expect_rest, fails, gives_back, pattern};
+use tevent_tests::settle;
 use tsocket::{Failed, Stream};
 
 /// A direction that takes no more.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tevent_tests::contract::{Ends, done, fails, gives_back, pattern, settle};
+use tevent_tests::contract::{Ends, done, fails, gives_back, pattern};
+use tevent_tests::settle;
 
 use super::flow::{fill, fill_by};
 

@@ -1,9 +1,8 @@
 //! Misuse: refused with its errno, with the buffers, and without disturbing anybody.
 
 use rustix::io::Errno;
-use tevent_tests::contract::{
-    Ends, done, end_of, expect_errno, fails, gives_back, pattern, settle,
-};
+use tevent_tests::contract::{Ends, done, end_of, fails, gives_back, pattern};
+use tevent_tests::{expect_errno, settle};
 use tsocket::{MAX_BUFFER_COUNT, pdu};
 
 use super::flow::fill;

@@ -3,7 +3,8 @@
 use std::io;
 
 use rustix::io::Errno;
-use tevent_tests::contract::{Ends, MAX_WRITE, done, fails, pattern, settle};
+use tevent_tests::contract::{Ends, MAX_WRITE, done, fails, pattern};
+use tevent_tests::settle;
 use tsocket::pdu;
 
 fn pdu_of(body: &[u8]) -> Vec<u8> {

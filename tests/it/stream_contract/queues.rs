@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tevent::Queue;
-use tevent_tests::contract::{Ends, done, gives_back, pattern, settle};
+use tevent_tests::contract::{Ends, done, gives_back, pattern};
+use tevent_tests::settle;
 use tsocket::pdu;
 
 use super::flow::fill;
