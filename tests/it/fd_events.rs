@@ -391,17 +391,17 @@ fn a_descriptor_that_cannot_be_watched_comes_back() {
 #[test]
 fn more_ready_descriptors_than_one_wait_brings_all_get_their_turn() {
     on_every_backend(|ctx| {
-        const COUNT: usize = 300;
+        // One wait brings 256; all are copies of one socket, for those with few descriptors.
+        const COUNT: usize = 260;
         let log = Log::new();
+        let (near, far) = socket_pair();
+        write_byte(&far);
         let mut events = Vec::new();
-        let mut peers = Vec::new();
         for index in 0..COUNT {
-            let (near, far) = socket_pair();
-            write_byte(&far);
-            peers.push(far);
-            events.push(FdEvent::new(ctx, near, R, log.noting(&index.to_string())).unwrap());
+            let handler = log.noting(&index.to_string());
+            events.push(FdEvent::new(ctx, near.try_clone().unwrap(), R, handler).unwrap());
         }
-        for _ in 0..3 * COUNT {
+        for _ in 0..2 * COUNT {
             assert!(ctx.run_once().unwrap());
         }
         let mut seen = log.take();

@@ -225,7 +225,7 @@ fn a_step_and_a_future_may_drop_the_last_handle() {
         run_without_a_lasting_handle(ctx.backend(), |ctx| {
             let state = wakeup(ctx, ctx.now());
             let request: Request<()> = Steps::start(ctx, "last", Some(state), |step| {
-                let subreq = step.state().take().expect("it was put there");
+                let subreq = step.state_mut().take().expect("it was put there");
                 step.then(subreq, |step, woken| {
                     woken?;
                     drop(LAST.take());

@@ -211,10 +211,10 @@ fn step(queue: &Queue, ctx: &Context, world: &mut World, model: &mut Model, rand
 fn random_operations_agree_with_a_list() {
     on_every_backend(|ctx| {
         let mut random = Random::seeded();
-        for _ in 0..scaled(20, 1_000) {
+        for _ in 0..scaled(20, 100) {
             let queue = Queue::new(ctx);
             let (mut world, mut model) = (World::default(), Model::default());
-            for _ in 0..scaled(500, 5_000) {
+            for _ in 0..scaled(500, 1_500) {
                 for _ in 0..=random.below(3) {
                     step(&queue, ctx, &mut world, &mut model, &mut random);
                 }

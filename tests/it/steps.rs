@@ -180,7 +180,7 @@ fn suicidal(ctx: &Context, log: &Log, drops: &Drops, deed: Deed, ending: &'stati
                 own,
                 deed,
                 tattle,
-            } = step.state();
+            } = step.state_mut();
             deed(own);
             tattle.hold();
             let subreq = ready(ctx);
@@ -247,7 +247,7 @@ fn a_panic_in_a_step_abandons_the_request() {
 #[test]
 fn ten_thousand_steps_in_a_row_need_no_stack() {
     fn count(step: &mut Step<'_, (Context, u32), u32>) -> io::Result<()> {
-        let (ctx, left) = step.state();
+        let (ctx, left) = step.state_mut();
         if *left == 0 {
             return step.done(0);
         }
@@ -289,7 +289,7 @@ fn dropping_a_request_within_the_completion_of_its_subrequest_is_final() {
         let nap = wakeup(ctx, ctx.now()).on_done(move |_| seen.set(true));
         let request: Request<()> = Steps::start(ctx, "outer", own.clone(), |step| {
             step.then(nap, |step, _| {
-                let own = step.state().take();
+                let own = step.state_mut().take();
                 drop(own);
                 step.done(())
             })
