@@ -1,5 +1,6 @@
 //! Stories that cross the crates.
 
+mod datagrams;
 mod deps;
 mod dump;
 mod fd_events;
@@ -7,9 +8,11 @@ mod futures;
 mod groups;
 mod handlers;
 mod immediates;
+mod listeners;
 mod loop_order;
 mod memory;
 mod npa;
+mod own_kinds;
 mod pdu;
 mod queue;
 mod queue_model;
