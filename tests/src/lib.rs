@@ -1,6 +1,177 @@
 //! Shared verbs of the tests.
 
+pub mod contract;
+mod log;
+mod random;
+mod signals;
+
+use std::any::Any;
+use std::env;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+pub use log::{Drops, Log, Tattle, expect_order};
+pub use random::Random;
+pub use signals::{alone_with_signals, raise};
+
+use tevent::{Context, wakeup};
+
 /// The code in the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// How long a story may take before it counts as hung.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs `story` in a thread of its own, and fails if it takes too long.
+///
+/// # Panics
+/// If the story does, or does not end.
+#[track_caller]
+pub fn within_limit(story: impl FnOnce() + Send + 'static) {
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let ended = panic::catch_unwind(AssertUnwindSafe(story));
+        sender.send(ended).ok();
+    });
+    match receiver.recv_timeout(LIMIT) {
+        Ok(ended) => {
+            thread.join().expect("a story that panics is caught");
+            ended.unwrap_or_else(|panic| panic::resume_unwind(panic));
+        }
+        Err(_) => panic!("the story did not end within {LIMIT:?}"),
+    }
+}
+
+/// Tells `story` once on each back end of this platform, each within the time limit.
+///
+/// # Panics
+/// If a story does, or does not end.
+#[track_caller]
+pub fn on_every_backend(story: impl Fn(&Context) + Clone + Send + 'static) {
+    for name in Context::backend_list() {
+        let story = story.clone();
+        within_limit(move || {
+            let ctx = Context::with_backend(name).expect("a listed back end can be made");
+            assert_eq!(ctx.backend(), *name);
+            story(&ctx);
+        });
+    }
+}
+
+/// Lets everything happen that is ready now: a few rounds, none of which waits.
+///
+/// # Panics
+/// If the loop fails.
+#[track_caller]
+pub fn settle(ctx: &Context) {
+    // A round looks at timers before descriptors, so the first one alone would see no descriptor.
+    for _ in 0..3 {
+        ctx.run_until(wakeup(ctx, ctx.now()))
+            .expect("the loop runs")
+            .expect("a wake-up does not fail");
+    }
+}
+
+/// Runs `ctx` until nothing is ready and expects that nobody has written to `log`.
+///
+/// # Panics
+/// If somebody has.
+#[track_caller]
+pub fn expect_silence(ctx: &Context, log: &Log) {
+    settle(ctx);
+    expect_order(log, &[]);
+}
+
+/// Runs `ctx` until `is_reached` says so.
+///
+/// # Panics
+/// If the loop fails, or nothing is left that could get there.
+#[track_caller]
+pub fn run_to(ctx: &Context, mut is_reached: impl FnMut() -> bool) {
+    while !is_reached() {
+        let waits = ctx.stats().waits;
+        let has_run = ctx.run_once().expect("the loop runs");
+        let has_waited = ctx.stats().waits > waits;
+        assert!(
+            has_run || has_waited || is_reached(),
+            "nothing is left that could happen"
+        );
+    }
+}
+
+/// Calls `action`, which has to panic, and returns what it panicked with.
+///
+/// # Panics
+/// If `action` does not.
+#[track_caller]
+pub fn expect_panic<R>(action: impl FnOnce() -> R) -> String {
+    let Err(panic) = panic::catch_unwind(AssertUnwindSafe(action)) else {
+        panic!("there was no panic");
+    };
+    text_of(&*panic)
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default()
+}
+
+/// Expects a failure with the error number `errno`.
+///
+/// # Panics
+/// If there is none, or another one.
+#[track_caller]
+pub fn expect_errno<T>(result: io::Result<T>, errno: rustix::io::Errno) {
+    let Err(error) = result else {
+        panic!("expected {errno:?}, but it went well");
+    };
+    assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()), "{error}");
+}
+
+/// Two connected stream sockets that do not block.
+///
+/// # Panics
+/// If the system has none.
+#[must_use]
+pub fn socket_pair() -> (UnixStream, UnixStream) {
+    let (near, far) = UnixStream::pair().expect("the system has a socket pair");
+    for end in [&near, &far] {
+        end.set_nonblocking(true).expect("a socket can do that");
+    }
+    (near, far)
+}
+
+/// Writes one byte, for which there has to be room.
+///
+/// # Panics
+/// If there is none.
+#[track_caller]
+pub fn write_byte(mut socket: &UnixStream) {
+    socket.write_all(b"!").expect("there is room for a byte");
+}
+
+/// Reads one byte, which has to be there.
+///
+/// # Panics
+/// If it is not.
+#[track_caller]
+pub fn read_byte(mut socket: &UnixStream) {
+    let mut byte = [0];
+    socket.read_exact(&mut byte).expect("a byte has arrived");
+}
+
+/// `full` if the environment asks for the full form (`TEVENT_SCALE=full`), otherwise `usual`.
+#[must_use]
+pub fn scaled(usual: usize, full: usize) -> usize {
+    match env::var("TEVENT_SCALE").as_deref() {
+        Ok("full") => full,
+        _ => usual,
+    }
+}

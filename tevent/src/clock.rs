@@ -19,7 +19,8 @@ impl Tick {
 ///
 /// Give it to [`ContextBuilder::manual_clock`](crate::ContextBuilder::manual_clock) and keep a clone.
 /// A context with such a clock waits for descriptors without regard to its timers: time passes only
-/// when [`advance`](Self::advance) is called.
+/// when [`advance`](Self::advance) is called. Timers that are not due by then are nothing that could
+/// happen, so they do not keep [`Context::run`](crate::Context::run) going.
 ///
 /// # Examples
 /// ```
@@ -74,6 +75,9 @@ impl ManualClock {
     }
 }
 
+/// How far off a deadline is whose timeout is more than an [`Instant`] can hold: nobody sees it pass.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// The monotonic clock, or a manual one in its place.
 #[derive(Debug)]
 pub(crate) struct Clock {
@@ -100,6 +104,11 @@ impl Clock {
         self.manual.is_some()
     }
 
+    /// Whether it will be `tick` without anybody's doing.
+    pub(crate) fn will_reach(&self, tick: Tick) -> bool {
+        !self.is_manual() || tick <= self.read()
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "this file is where the time is read"
@@ -109,6 +118,16 @@ impl Clock {
             Some(clock) => clock.now(),
             None => Instant::now(),
         }
+    }
+
+    /// The time when `timeout` is over, counted from now.
+    pub(crate) fn after(&self, timeout: Duration) -> Instant {
+        let now = self.now();
+        now.checked_add(timeout).unwrap_or_else(|| now + CENTURY)
+    }
+
+    pub(crate) fn read(&self) -> Tick {
+        self.tick(self.now())
     }
 
     /// The tick of an instant; whatever lies before the clock was made is its first tick.

@@ -9,7 +9,7 @@ use std::fmt;
 use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
@@ -217,6 +217,11 @@ impl Context {
     /// The time of the present round: cheap, and good enough for ages.
     pub(crate) fn round_now(&self) -> Instant {
         self.inner.now.get()
+    }
+
+    /// The time when `timeout` is over, counted from now.
+    pub(crate) fn after(&self, timeout: Duration) -> Instant {
+        self.inner.clock.after(timeout)
     }
 
     pub(crate) fn enqueue(&self, node: Rc<dyn Run>) -> Ticket {

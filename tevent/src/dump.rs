@@ -1,6 +1,7 @@
 //! [`Dump`], the tree of what is outstanding on a context.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::panic::Location;
@@ -69,7 +70,7 @@ impl Residents {
                 .collect()
         };
         // Latest first: the stack below turns the order round.
-        found.sort_by_key(|(_, origin)| std::cmp::Reverse(origin.created));
+        found.sort_by_key(|(token, origin)| Reverse((origin.created, token.generation())));
         let tokens: HashSet<Token> = found.iter().map(|(token, _)| *token).collect();
         let mut children: HashMap<Token, Vec<(Token, Origin)>> = HashMap::new();
         let mut stack = Vec::new();

@@ -24,6 +24,20 @@ use crate::token::Token;
 /// event that only asks for [`Interest::WRITE`] is not told, and stops asking, because it could do
 /// nothing about it. Ask for `WRITE | ERROR` to write to something that may fail.
 ///
+/// This is what an event on a stream socket is told (R, W and E for the three flags) while there is
+/// room to write, after its peer has shut down its sending side, and after its peer has closed:
+///
+/// | Asks for | Idle | Half closed | Closed |
+/// |---|---|---|---|
+/// | W | W | W | nothing, and asks for nothing from then on |
+/// | R | nothing | R | R |
+/// | E | nothing | nothing | E |
+/// | W, E | W | W | W, E |
+/// | R, W | W | R, W | R, W |
+/// | R, W, E | W | R, W | R, W, E |
+///
+/// The end of what a peer sends is no error: only those who read learn of it.
+///
 /// Any number of events can share a descriptor (through an `Rc<OwnedFd>`, for instance); they take
 /// turns, so that each eligible one has run before one runs again.
 ///
@@ -51,7 +65,8 @@ use crate::token::Token;
 ///
 /// # Source
 /// `tevent_add_fd()`; `epoll(7)`. Differs: the event owns its descriptor, so it cannot be closed too
-/// early, and an error is not remembered once it is over.
+/// early; an error is not remembered once it is over; and a half-closed stream (`EPOLLRDHUP`) is not
+/// an error.
 #[doc(alias = "tevent_add_fd")]
 #[doc(alias = "tevent_fd_set_auto_close")]
 #[must_use = "dropping an event stops watching and drops its descriptor"]

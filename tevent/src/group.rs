@@ -89,9 +89,12 @@ impl Group {
         }
     }
 
-    /// Owns `request` until its completion has run.
+    /// Owns `request` until its completion has run; not at all if it has run before.
     pub fn add<T: 'static, E: fmt::Display + 'static>(&self, request: Request<T, E>) {
         let node = request.node().clone();
+        if node.is_delivered() {
+            return;
+        }
         if !node.has_completion() {
             let members = Rc::downgrade(&self.members);
             let (kind, location) = (node.kind(), node.location());
@@ -134,7 +137,7 @@ impl Group {
 
     /// Drops every request in it, which cancels them.
     pub fn clear(&self) {
-        let requests = self.members.requests.take();
+        let requests = self.members.requests.borrow_mut().take_all();
         drop(requests);
         self.members.tell_if_empty();
     }
@@ -146,7 +149,10 @@ impl Group {
     #[track_caller]
     pub fn finished(&self) -> Request<()> {
         let (request, completer) = Request::pair(&self.members.ctx, "group finished");
-        self.members.with_waiting(|waiting| waiting.push(completer));
+        self.members.with_waiting(|waiting| {
+            waiting.retain(|completer| !completer.is_moot());
+            waiting.push(completer);
+        });
         self.members.tell_if_empty();
         request
     }

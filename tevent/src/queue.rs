@@ -9,6 +9,7 @@ use crate::context::{Context, WeakContext};
 use crate::list::{List, Place};
 use crate::request::{Completer, End, Ended, Held, Request, Work};
 use crate::run_queue::{Run, Ticket};
+use crate::token::Token;
 
 /// A line in which the first has its turn until it leaves, and then the next.
 ///
@@ -102,7 +103,7 @@ impl Queue {
         start: impl FnOnce() -> Request<T, E> + 'static,
     ) -> Request<T, E> {
         let (request, completer) = Request::pair(&self.line.ctx, "queued");
-        self.enter(completer, start);
+        self.enter(&request, completer, start);
         request
     }
 
@@ -115,10 +116,10 @@ impl Queue {
     ) -> Request<T, E> {
         let (request, completer) = Request::pair(&self.line.ctx, "queued");
         let Some(entry) = self.try_turn() else {
-            self.enter(completer, start);
+            self.enter(&request, completer, start);
             return request;
         };
-        let queued = Queued::new(completer);
+        let queued = Queued::new(&request, completer);
         queued.entry.set(Some(entry));
         queued.triggered(Ok(()), start);
         request
@@ -135,10 +136,11 @@ impl Queue {
 
     fn enter<T: 'static, E: From<Ended> + 'static>(
         &self,
+        request: &Request<T, E>,
         completer: Completer<T, E>,
         start: impl FnOnce() -> Request<T, E> + 'static,
     ) {
-        let queued = Queued::new(completer);
+        let queued = Queued::new(request, completer);
         let weak = Rc::downgrade(&queued);
         queued.entry.set(Some(self.add_entry(move |turn| {
             if let Some(queued) = weak.upgrade() {
@@ -164,7 +166,7 @@ impl Queue {
     #[track_caller]
     pub fn wait(&self) -> Request<QueueEntry> {
         let (request, completer) = Request::pair(&self.line.ctx, "queue wait");
-        let waiting = Queued::new(completer);
+        let waiting = Queued::new(&request, completer);
         let weak = Rc::downgrade(&waiting);
         waiting.entry.set(Some(self.add_entry(move |turn| {
             let Some(waiting) = weak.upgrade() else {
@@ -266,6 +268,15 @@ impl Line {
         }
     }
 
+    fn unschedule(&self) {
+        let ticket = self.ticket.replace(Ticket::NONE);
+        if ticket != Ticket::NONE {
+            if let Some(ctx) = self.ctx.upgrade() {
+                ctx.dequeue(ticket);
+            }
+        }
+    }
+
     fn begin_turn(&self) {
         if !self.wants_turn() {
             return;
@@ -319,6 +330,8 @@ impl Drop for QueueEntry {
             drop(left);
             if first == Some(place) {
                 member.line.is_first_triggered.set(false);
+                // A turn that was on its way to this one comes behind its completion.
+                member.line.unschedule();
             }
             member.line.schedule();
         } else if ticket != Ticket::NONE {
@@ -342,15 +355,17 @@ impl fmt::Debug for QueueEntry {
 
 /// The work of a request that stands in a queue.
 struct Queued<T: 'static, E: 'static> {
+    resident: Token,
     entry: Cell<Option<QueueEntry>>,
     subreq: Cell<Option<Held>>,
     completer: Cell<Option<Completer<T, E>>>,
 }
 
-impl<T: 'static, E: 'static> Queued<T, E> {
-    /// The work of the request of `completer`, which it owns from now on.
-    fn new(completer: Completer<T, E>) -> Rc<Self> {
+impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
+    /// The work of `request`, whose `completer` it owns from now on.
+    fn new(request: &Request<T, E>, completer: Completer<T, E>) -> Rc<Self> {
         let queued = Rc::new(Self {
+            resident: request.node().resident(),
             entry: Cell::new(None),
             subreq: Cell::new(None),
             completer: Cell::new(None),
@@ -372,7 +387,16 @@ impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
             return;
         }
         let weak: Weak<Self> = Rc::downgrade(&self);
-        let subreq = start().on_done(move |result| {
+        let unless_started = Abandon(Some(self.clone()));
+        let subreq = match self.entry_ctx() {
+            Some(ctx) => {
+                let _current = ctx.residents().make_current(self.resident);
+                start()
+            }
+            None => start(),
+        };
+        unless_started.defuse();
+        let subreq = subreq.on_done(move |result| {
             if let Some(queued) = weak.upgrade() {
                 queued.finish(result);
             }
@@ -387,6 +411,14 @@ impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
         }
     }
 
+    /// The context, as long as the request is in the queue.
+    fn entry_ctx(&self) -> Option<Context> {
+        let entry = self.entry.take()?;
+        let ctx = entry.member.line.ctx.upgrade();
+        self.entry.set(Some(entry));
+        ctx
+    }
+
     fn finish(&self, result: Result<T, E>) {
         // The completion is put in line first, the next turn behind it.
         if let Some(completer) = self.completer.take() {
@@ -397,8 +429,30 @@ impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
     }
 }
 
-impl<T: 'static, E: 'static> Work for Queued<T, E> {
-    fn stopped(self: Rc<Self>, _: usize, _: End) {
-        drop((self.completer.take(), self.subreq.take(), self.entry.take()));
+/// Abandons a queued request, unless it is defused: its `start` has panicked.
+struct Abandon<T: 'static, E: From<Ended> + 'static>(Option<Rc<Queued<T, E>>>);
+
+impl<T: 'static, E: From<Ended> + 'static> Abandon<T, E> {
+    fn defuse(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<T: 'static, E: From<Ended> + 'static> Drop for Abandon<T, E> {
+    fn drop(&mut self) {
+        if let Some(queued) = self.0.take() {
+            queued.finish(Err(Ended::Abandoned.into()));
+        }
+    }
+}
+
+impl<T: 'static, E: From<Ended> + 'static> Work for Queued<T, E> {
+    fn stopped(self: Rc<Self>, _: usize, end: End) {
+        drop(self.subreq.take());
+        // As in `finish`, the next turn stands behind the completion.
+        if let (Some(completer), End::Ended(ended)) = (self.completer.take(), end) {
+            completer.error(ended.into());
+        }
+        drop(self.entry.take());
     }
 }

@@ -123,7 +123,7 @@ impl<T: 'static, E: 'static> Request<T, E> {
     /// Ends the request with [`Ended::TimedOut`] once `timeout` is over, counted from now.
     pub fn set_timeout(&self, timeout: Duration) {
         if let Some(ctx) = self.node().ctx() {
-            self.node().set_deadline(Some(ctx.now() + timeout));
+            self.node().set_deadline(Some(ctx.after(timeout)));
         }
     }
 
@@ -137,7 +137,7 @@ impl<T: 'static, E: 'static> Request<T, E> {
     /// it did.
     ///
     /// An implementor may have a way of its own ([`Completer::on_cancel`]), which may take time or
-    /// come too late. Otherwise the request ends with [`Ended::Canceled`].
+    /// come too late; it is asked once, however often this is called. Otherwise the request ends with [`Ended::Canceled`].
     #[doc(alias = "tevent_req_cancel")]
     pub fn cancel(&self) {
         self.node().cancel();

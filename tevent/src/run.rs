@@ -10,8 +10,8 @@ use std::thread::{self, ThreadId};
 
 use crate::context::Context;
 use crate::error;
+use crate::immediate::Immediate;
 use crate::request::Request;
-use crate::run_queue::Call;
 use crate::wake;
 
 impl Context {
@@ -63,18 +63,18 @@ impl Context {
             wake: self.wake(),
         });
         let waker = Waker::from(root.clone());
+        // A future that wakes itself has given way: it goes to the end of the line.
+        let again = Immediate::new(self, || {});
         let mut value = None;
         self.run_for(&mut || {
             if !root.is_woken.swap(false, Ordering::AcqRel) {
                 return false;
             }
-            match future.as_mut().poll(&mut task::Context::from_waker(&waker)) {
-                Poll::Ready(ready) => value = Some(ready),
-                Poll::Pending if root.is_woken.load(Ordering::Acquire) => {
-                    // It has woken itself: it stands in line, so that others have their turn.
-                    self.enqueue(Call::new(Box::new(|_| {})));
-                }
-                Poll::Pending => {}
+            let polled = future.as_mut().poll(&mut task::Context::from_waker(&waker));
+            if let Poll::Ready(ready) = polled {
+                value = Some(ready);
+            } else if root.is_woken.load(Ordering::Acquire) {
+                again.schedule();
             }
             value.is_some()
         })?;

@@ -1,6 +1,6 @@
 //! [`Signal`], a handler that runs in the loop when the process was sent a signal.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -52,7 +52,6 @@ pub(crate) struct SignalNode {
     ctx: WeakContext,
     signum: i32,
     deliveries: Arc<AtomicU32>,
-    is_dropped: Cell<bool>,
     handler: RefCell<Box<dyn FnMut(u32)>>,
 }
 
@@ -87,7 +86,6 @@ impl Signal {
             ctx: ctx.downgrade(),
             signum,
             deliveries,
-            is_dropped: Cell::new(false),
             handler: RefCell::new(Box::new(handler)),
         });
         let token = ctx.signals().insert(node.clone());
@@ -98,7 +96,6 @@ impl Signal {
 impl Drop for Signal {
     fn drop(&mut self) {
         signal_hook_registry::unregister(self.id);
-        self.node.is_dropped.set(true);
         if let Some(ctx) = self.node.ctx.upgrade() {
             ctx.signals().remove(self.token);
         }
@@ -122,9 +119,9 @@ impl SignalNode {
         self.deliveries.load(Ordering::Acquire) > 0
     }
 
-    /// Runs the handler with the deliveries since its last run, if there are any and it still exists.
+    /// Runs the handler with the deliveries since its last run, if there are any.
     pub(crate) fn run(&self) -> bool {
-        if self.is_dropped.get() || !self.is_pending() {
+        if !self.is_pending() {
             return false;
         }
         let count = self.deliveries.swap(0, Ordering::AcqRel);

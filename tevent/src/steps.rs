@@ -35,14 +35,12 @@ use crate::token::Token;
 ///
 /// fn nap(step: &mut Step<'_, Naps, u32>) -> io::Result<()> {
 ///     let ctx = &step.state().ctx;
-///     let until = ctx.now() + Duration::from_millis(1);
-///     let subreq = wakeup(ctx, until);
-///     step.then(subreq, napped)
+///     step.then(wakeup(ctx, ctx.now() + Duration::from_millis(1)), napped)
 /// }
 ///
 /// fn napped(step: &mut Step<'_, Naps, u32>, woken: io::Result<()>) -> io::Result<()> {
 ///     woken?;
-///     step.state().taken += 1;
+///     step.state_mut().taken += 1;
 ///     let taken = step.state().taken;
 ///     if taken < 2 { nap(step) } else { step.done(taken) }
 /// }
@@ -166,7 +164,13 @@ enum Next<T> {
 
 impl<S: 'static, T: 'static, E: 'static> Step<'_, S, T, E> {
     /// The state of the request.
-    pub fn state(&mut self) -> &mut S {
+    #[must_use]
+    pub fn state(&self) -> &S {
+        &self.state
+    }
+
+    /// The state of the request, to be changed.
+    pub fn state_mut(&mut self) -> &mut S {
         &mut self.state
     }
 

@@ -92,10 +92,11 @@ impl Timer {
         }
     }
 
-    /// Fires once `timeout` is over, counted from now; zero means as soon as possible.
+    /// Fires once `timeout` is over, counted from now; zero means as soon as possible, and
+    /// [`Duration::MAX`] never.
     pub fn arm_after(&self, timeout: Duration) {
         if let Some(ctx) = self.node.ctx.upgrade() {
-            self.arm(ctx.now() + timeout);
+            self.arm(ctx.after(timeout));
         }
     }
 

@@ -87,6 +87,12 @@ impl<T> Table<T> {
         Some(self.slots.remove(token.slot()).1)
     }
 
+    /// Takes every tenant out; later ones get other tokens nevertheless.
+    pub(crate) fn take_all(&mut self) -> Vec<T> {
+        let slots = std::mem::take(&mut self.slots);
+        slots.into_iter().map(|(_, (_, tenant))| tenant).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -117,6 +123,16 @@ mod tests {
         assert_eq!(table.get(first), None);
         assert_eq!(table.remove(first), None);
         assert_eq!(table.get(second), Some(&"second"));
+    }
+
+    #[test]
+    fn tokens_are_not_used_again_after_all_were_taken_out() {
+        let mut table = Table::default();
+        let first = table.insert("first");
+        assert_eq!(table.take_all(), ["first"]);
+        let second = table.insert("second");
+        assert_ne!(first, second);
+        assert_eq!((table.get(first), table.len()), (None, 1));
     }
 
     #[test]

@@ -3,14 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::Context;
 use crate::clock::Tick;
 use crate::error;
 use crate::run_queue::Call;
-use crate::signal::SignalNode;
+use crate::token::Token;
 
 /// Where a round is; each phase is entered once and left when nothing of its kind is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +33,7 @@ pub(super) struct Round {
     is_time_known: Cell<bool>,
     // How many more entries of the run queue this round may handle.
     budget: Cell<usize>,
-    pending_signals: RefCell<VecDeque<Rc<SignalNode>>>,
+    pending_signals: RefCell<VecDeque<Token>>,
 }
 
 /// Lets the context be run again, also after a panic.
@@ -93,7 +92,8 @@ impl Context {
                 Step::Ran => return Ok(true),
                 Step::Waited if is_enough() => return Ok(true),
                 Step::Waited => step = self.advance(true, is_enough)?,
-                Step::NothingLeft => return Ok(false),
+                // Another thread may have brought it about since.
+                Step::NothingLeft => return Ok(is_enough()),
             }
         }
     }
@@ -145,13 +145,13 @@ impl Context {
     /// Waits, unless nothing is left that could happen.
     fn finish_round(&self, may_wait: bool) -> io::Result<Step> {
         let phase = &self.inner.round.phase;
+        // Time may pass, and work arrive, before this is called again; and a failing wait is not
+        // repeated before the rest had its turn.
+        phase.set(Phase::Begin);
         if self.is_idle() {
-            phase.set(Phase::Begin);
             return Ok(Step::NothingLeft);
         }
         if may_wait {
-            // A failing wait is not repeated before the rest had its turn.
-            phase.set(Phase::Begin);
             self.wait()?;
             phase.set(Phase::Descriptors);
         }
@@ -173,7 +173,10 @@ impl Context {
         self.inner.counters.wakeup();
         self.collect_signals();
         let mut run_queue = self.inner.run_queue.borrow_mut();
-        for call in self.inner.inbox.try_iter() {
+        // What is sent from now on comes with a wake-up of its own; senders that are faster than we
+        // are would keep us here.
+        let arrived = self.inner.inbox.len();
+        for call in self.inner.inbox.try_iter().take(arrived) {
             run_queue.push_back(Call::new(call));
         }
     }
@@ -184,23 +187,18 @@ impl Context {
         let mut pending: Vec<_> = signals
             .iter()
             .filter(|(_, node)| node.is_pending())
-            .map(|(token, node)| {
-                (
-                    node.signum(),
-                    std::cmp::Reverse(token.generation()),
-                    node.clone(),
-                )
-            })
+            .map(|(token, node)| (node.signum(), std::cmp::Reverse(token.generation()), token))
             .collect();
         pending.sort_by_key(|(signum, newest_first, _)| (*signum, *newest_first));
-        let nodes = pending.into_iter().map(|(_, _, node)| node);
-        self.inner.round.pending_signals.borrow_mut().extend(nodes);
+        let tokens = pending.into_iter().map(|(_, _, token)| token);
+        self.inner.round.pending_signals.borrow_mut().extend(tokens);
     }
 
     fn run_signal(&self) -> bool {
         let pending = &self.inner.round.pending_signals;
         while !pending.borrow().is_empty() {
-            let node = pending.borrow_mut().pop_front();
+            let token = pending.borrow_mut().pop_front();
+            let node = token.and_then(|token| self.signals().get(token).cloned());
             if node.is_some_and(|node| node.run()) {
                 return true;
             }
@@ -251,8 +249,9 @@ impl Context {
 
     /// Whether nothing is left that could happen.
     fn is_idle(&self) -> bool {
+        let deadline = self.inner.timers.borrow().first();
         self.inner.run_queue.borrow().is_empty()
-            && self.inner.timers.borrow().len() == 0
+            && !deadline.is_some_and(|deadline| self.inner.clock.will_reach(deadline))
             && !self.fds().is_watching()
             && self.inner.signals.borrow().is_empty()
             && self.inner.inbox.is_empty()

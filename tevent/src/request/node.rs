@@ -53,9 +53,21 @@ enum Sink<T, E> {
 #[derive(Default)]
 struct Extras {
     deadline: Option<Token>,
-    cancel: Option<Box<dyn FnOnce()>>,
+    cancel: Cancel,
     cleanup: Vec<Box<dyn FnOnce(End)>>,
     keeper: Option<Keeper>,
+}
+
+/// What comes of asking for a cancel.
+#[derive(Default)]
+enum Cancel {
+    /// The request ends.
+    #[default]
+    End,
+    /// The implementor is asked.
+    Ask(Box<dyn FnOnce()>),
+    /// Nothing: the implementor knows.
+    Asked,
 }
 
 pub(crate) struct Node<T: 'static, E: 'static> {
@@ -156,6 +168,10 @@ impl<T: 'static, E: 'static> Node<T, E> {
         matches!(self.state(), State::Finished | State::Delivered)
     }
 
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.state() == State::Delivered
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.state() != State::Pending
     }
@@ -189,15 +205,18 @@ impl<T: 'static, E: 'static> Node<T, E> {
     /// `Pending` to `Finished` from outside; the work may still have the better error.
     pub(crate) fn end(self: &Rc<Self>, ended: Ended) {
         let mut body = self.body.borrow_mut();
-        if body.state != State::Pending || body.ending.replace(ended).is_some() {
+        // The first reason counts: work that gives up its completer does not abandon its request.
+        if body.state != State::Pending || body.ending.is_some() {
             return;
         }
+        body.ending = Some(ended);
         let work = body.work.take();
         drop(body);
+        // Also if the work panics: nobody else could end this request any more.
+        let _finish = Finally(|| self.finish(Err((self.convert)(ended))));
         if let Some((work, slot)) = work {
             work.stopped(slot, End::Ended(ended));
         }
-        self.finish(Err((self.convert)(ended)));
     }
 
     /// To `Dropped`, unless the result was delivered.
@@ -215,17 +234,17 @@ impl<T: 'static, E: 'static> Node<T, E> {
         let ticket = mem::replace(&mut body.ticket, Ticket::NONE);
         let sink = mem::replace(&mut body.sink, Sink::Nobody);
         let (work, result) = (body.work.take(), body.result.take());
-        let extras = body.extras.take();
+        let mut extras = body.extras.take();
         drop(body);
         let ctx = self.ctx.upgrade();
         if let (Some(ctx), true) = (&ctx, ticket != Ticket::NONE) {
             ctx.dequeue(ticket);
         }
-        if let Some((work, slot)) = work {
-            work.stopped(slot, End::Dropped);
-        }
         if before == State::Pending {
-            self.close(ctx.as_ref(), extras, End::Dropped);
+            let _close = Finally(|| self.close(ctx.as_ref(), extras.take(), End::Dropped));
+            if let Some((work, slot)) = work {
+                work.stopped(slot, End::Dropped);
+            }
         }
         drop((sink, result));
     }
@@ -353,7 +372,8 @@ impl<T: 'static, E: 'static> Node<T, E> {
 
     pub(crate) fn set_cancel(&self, handler: Box<dyn FnOnce()>) {
         if !self.is_over() {
-            let replaced = self.with_extras(|extras| extras.cancel.replace(handler));
+            let cancel = Cancel::Ask(handler);
+            let replaced = self.with_extras(|extras| mem::replace(&mut extras.cancel, cancel));
             drop(replaced);
         }
     }
@@ -374,9 +394,14 @@ impl<T: 'static, E: 'static> Node<T, E> {
         if self.is_over() {
             return;
         }
-        match self.with_extras(|extras| extras.cancel.take()) {
-            Some(handler) => handler(),
-            None => self.end(Ended::Canceled),
+        let how = self.with_extras(|extras| match extras.cancel {
+            Cancel::End => Cancel::End,
+            _ => mem::replace(&mut extras.cancel, Cancel::Asked),
+        });
+        match how {
+            Cancel::End => self.end(Ended::Canceled),
+            Cancel::Ask(handler) => handler(),
+            Cancel::Asked => {}
         }
     }
 
@@ -407,6 +432,15 @@ impl<T: 'static, E: 'static> Run for Node<T, E> {
         let _keeper = body.extras.as_mut().and_then(|extras| extras.keeper.take());
         drop(body);
         completion(result);
+    }
+}
+
+/// Calls what it holds when it is dropped, so also by a panic.
+struct Finally<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

@@ -8,9 +8,9 @@ use crate::token::{Table, Token};
 /// Children per node: four keep the tree flat and a node's children in one cache line.
 const ARITY: usize = 4;
 
-/// Once one of so many has turned out to be due, the rest is sorted instead of taken out one by one:
-/// each way out of a large heap touches memory all over the place.
-const ONE_BY_ONE: usize = 8;
+/// How many that are due are taken out one by one; or an eighth of a large heap. If there are more, the
+/// rest is sorted instead, because each way out of a large heap touches memory all over the place.
+const ONE_BY_ONE: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -83,7 +83,7 @@ impl<T> Heap<T> {
     ///
     /// What is armed from then on waits for the next call, however early its deadline.
     pub(crate) fn collect_due(&mut self, now: Tick) {
-        let mut one_by_one = self.entries.len() / ONE_BY_ONE;
+        let mut one_by_one = ONE_BY_ONE.max(self.entries.len() / 8);
         while self.first().is_some_and(|deadline| deadline <= now) {
             if one_by_one == 0 {
                 self.collect_many_due(now);

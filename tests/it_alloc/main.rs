@@ -1,0 +1,145 @@
+//! How much is allocated for what, counted by the allocator of this program.
+
+mod sys;
+
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+
+use sys::{allocations_of, bytes_kept_by};
+use tevent::{Completer, Context, FdEvent, Group, Immediate, Interest, Request, Timer, wakeup};
+use tevent_tests::{on_every_backend, read_byte, run_to, settle, socket_pair, write_byte};
+
+/// Has tables and lists grow to what they will need.
+fn warm_up(ctx: &Context) {
+    let many: Vec<_> = (0..100)
+        .map(|_| Request::<()>::finished(ctx, "warm up", Ok(())).on_done(|_| {}))
+        .collect();
+    settle(ctx);
+    drop(many);
+}
+
+#[test]
+fn a_request_takes_at_most_two_allocations() {
+    on_every_backend(|ctx| {
+        warm_up(ctx);
+        let delivered = Rc::new(Cell::new(0));
+        let cycle = || {
+            let delivered = delivered.clone();
+            let (request, completer) = Request::<u64>::pair(ctx, "cycle");
+            let request = request.on_done(move |value| delivered.set(value.unwrap()));
+            completer.done(42);
+            ctx.run().unwrap();
+            drop(request);
+        };
+        let allocations = allocations_of(cycle);
+        assert_eq!(delivered.get(), 42);
+        assert!(allocations <= 2, "{allocations} allocations");
+    });
+}
+
+#[test]
+fn finishing_and_delivering_allocates_nothing() {
+    on_every_backend(|ctx| {
+        warm_up(ctx);
+        let (requests, completers): (Vec<_>, Vec<Completer<()>>) = (0..50)
+            .map(|_| {
+                let (request, completer) = Request::pair(ctx, "queued");
+                (request.on_done(|_| {}), completer)
+            })
+            .unzip();
+        let allocations = allocations_of(|| {
+            for completer in completers {
+                completer.done(());
+            }
+            ctx.run().unwrap();
+            drop(requests);
+        });
+        assert_eq!(allocations, 0);
+    });
+}
+
+#[test]
+fn scheduling_and_running_an_immediate_allocates_nothing() {
+    on_every_backend(|ctx| {
+        let own: Rc<OnceCell<Immediate>> = Rc::default();
+        let turns = Rc::new(Cell::new(0));
+        let (weak, count) = (Rc::downgrade(&own), turns.clone());
+        let immediate = own.get_or_init(|| {
+            Immediate::new(ctx, move || {
+                count.set(count.get() + 1);
+                if count.get() % 100 != 0 {
+                    weak.upgrade().unwrap().get().unwrap().schedule();
+                }
+            })
+        });
+        let turn = || {
+            immediate.schedule();
+            ctx.run().unwrap();
+        };
+        turn();
+        assert_eq!(allocations_of(turn), 0);
+        assert_eq!(turns.get(), 200);
+    });
+}
+
+#[test]
+fn arming_and_firing_a_timer_allocates_nothing() {
+    on_every_backend(|ctx| {
+        let timer = Timer::new(ctx, || {});
+        let turn = || {
+            for _ in 0..100 {
+                timer.arm_after(std::time::Duration::from_secs(60));
+            }
+            timer.arm(ctx.now());
+            ctx.run().unwrap();
+        };
+        turn();
+        assert_eq!(allocations_of(turn), 0);
+    });
+}
+
+#[test]
+fn an_event_of_a_descriptor_allocates_nothing() {
+    on_every_backend(|ctx| {
+        let (near, far) = socket_pair();
+        let near = Rc::new(near);
+        let (socket, reads) = (near.clone(), Rc::new(Cell::new(0)));
+        let count = reads.clone();
+        let event = FdEvent::new(ctx, near, Interest::READ, move |_| {
+            read_byte(&socket);
+            count.set(count.get() + 1);
+        });
+        let turn = || {
+            let before = reads.get();
+            write_byte(&far);
+            run_to(ctx, || reads.get() > before);
+        };
+        turn();
+        assert_eq!(allocations_of(turn), 0);
+        drop(event);
+    });
+}
+
+#[test]
+fn what_was_dropped_leaves_nothing_behind() {
+    on_every_backend(|ctx| {
+        let group = Group::new(ctx);
+        let (pending, _completer) = Request::<()>::pair(ctx, "pending");
+        group.add(pending);
+        let turn = || {
+            for _ in 0..100 {
+                drop(group.finished());
+                drop(wakeup(ctx, ctx.now()));
+                drop(ctx.spawn(std::future::pending::<()>()));
+                let (request, completer) = Request::<()>::pair(ctx, "canceled");
+                request.cancel();
+                drop((request.on_done(|_| {}), completer));
+            }
+            settle(ctx);
+        };
+        turn();
+        turn();
+        let kept = bytes_kept_by(|| (0..10).for_each(|_| turn()));
+        assert_eq!(kept, 0);
+    });
+}
