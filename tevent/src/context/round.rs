@@ -195,15 +195,20 @@ impl Context {
     }
 
     fn run_signal(&self) -> bool {
-        let pending = &self.inner.round.pending_signals;
-        while !pending.borrow().is_empty() {
-            let token = pending.borrow_mut().pop_front();
-            let node = token.and_then(|token| self.signals().get(token).cloned());
+        !self.inner.round.pending_signals.borrow().is_empty() && self.run_pending_signal()
+    }
+
+    #[cold]
+    fn run_pending_signal(&self) -> bool {
+        loop {
+            let Some(token) = self.inner.round.pending_signals.borrow_mut().pop_front() else {
+                return false;
+            };
+            let node = self.signals().get(token).cloned();
             if node.is_some_and(|node| node.run()) {
                 return true;
             }
         }
-        false
     }
 
     fn run_queued(&self) -> bool {
