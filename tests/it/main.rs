@@ -1,5 +1,6 @@
 //! Stories that cross the crates.
 
+mod always_ready;
 mod datagrams;
 mod deps;
 mod dump;

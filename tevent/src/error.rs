@@ -29,3 +29,9 @@ pub(crate) fn unusable_signal() -> io::Error {
 pub(crate) fn context_gone() -> io::Error {
     Errno::SHUTDOWN.into()
 }
+
+/// Whether the kernel does not watch a descriptor because it is always ready, as a regular file is:
+/// the `EPERM` of `epoll_ctl(2)`.
+pub(crate) fn is_always_ready(refused: &io::Error) -> bool {
+    refused.raw_os_error() == Some(Errno::PERM.raw_os_error())
+}
