@@ -29,3 +29,4 @@ mod stream_ends;
 mod tidy;
 mod timers;
 mod types;
+mod wait_limit;

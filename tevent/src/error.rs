@@ -9,6 +9,11 @@ pub(crate) fn nested_run() -> io::Error {
     Errno::LOOP.into()
 }
 
+/// Nothing is ready, and the context must not wait: `EAGAIN`.
+pub(crate) fn nothing_ready() -> io::Error {
+    Errno::AGAIN.into()
+}
+
 /// Nothing is left on the context that could finish what is waited for: `EDEADLK`.
 pub(crate) fn nothing_left() -> io::Error {
     Errno::DEADLK.into()

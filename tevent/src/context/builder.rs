@@ -62,6 +62,7 @@ impl ContextBuilder {
         let inner = Inner {
             now: Cell::new(clock.now()),
             clock,
+            wait_limit: Cell::new(None),
             round: Round::default(),
             run_queue: RefCell::default(),
             timers: RefCell::new(Heap::default()),
