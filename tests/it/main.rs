@@ -22,6 +22,7 @@ mod remote;
 mod requests;
 mod requests_ended;
 mod signals;
+mod sim;
 mod steps;
 mod stream_calls;
 mod stream_contract;

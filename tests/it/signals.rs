@@ -6,8 +6,8 @@ use std::rc::Rc;
 use rustix::io::Errno;
 use tevent::{Context, Immediate, Signal};
 use tevent_tests::{
-    Drops, Log, alone_with_signals, expect_errno, expect_order, expect_panic, expect_silence,
-    on_every_backend, raise, run_to, settle,
+    Drops, Log, alone_with_signals, everywhere, expect_errno, expect_order, expect_panic,
+    expect_silence, raise, run_to, settle,
 };
 
 /// `SIGCONT` and `SIGURG` do nothing to a process that does not handle them.
@@ -17,7 +17,7 @@ const URG: i32 = 23;
 #[test]
 fn deliveries_are_counted_between_runs() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let counts: Rc<RefCell<Vec<u32>>> = Rc::default();
         let seen = counts.clone();
         let _signal = Signal::new(ctx, URG, move |count| seen.borrow_mut().push(count)).unwrap();
@@ -36,7 +36,7 @@ fn deliveries_are_counted_between_runs() {
 #[test]
 fn every_context_sees_every_delivery() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let other = Context::with_backend(ctx.backend()).unwrap();
         let here = Rc::new(Cell::new(0));
         let there = Rc::new(Cell::new(0));
@@ -54,7 +54,7 @@ fn every_context_sees_every_delivery() {
 #[test]
 fn several_handlers_run_by_number_and_newest_first() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let events: Vec<_> = [
             ("u1", URG),
@@ -77,7 +77,7 @@ fn several_handlers_run_by_number_and_newest_first() {
 #[test]
 fn a_signal_raised_by_a_handler_comes_in_the_next_round_before_its_immediates() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let _signal = Signal::new(ctx, URG, log.noting("signal")).unwrap();
         let last = Rc::new(Immediate::new(ctx, log.calling("last")));
@@ -96,7 +96,7 @@ fn a_signal_raised_by_a_handler_comes_in_the_next_round_before_its_immediates() 
 #[test]
 fn a_handler_may_drop_itself_and_the_next_one_for_its_number() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let owned: Rc<RefCell<Vec<Signal>>> = Rc::default();
         let (tattle, seen) = (drops.tattle(), log.clone());
@@ -126,7 +126,7 @@ fn a_handler_may_drop_itself_and_the_next_one_for_its_number() {
 #[test]
 fn a_handler_made_during_a_dispatch_does_not_see_that_delivery() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let made: Rc<RefCell<Option<Signal>>> = Rc::default();
         let (weak, seen, kept) = (ctx.downgrade(), log.clone(), made.clone());
@@ -147,7 +147,7 @@ fn a_handler_made_during_a_dispatch_does_not_see_that_delivery() {
 #[test]
 fn a_delivery_from_before_the_event_is_not_seen() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         raise(URG);
         let _signal = Signal::new(ctx, URG, log.noting("signal")).unwrap();
@@ -157,7 +157,7 @@ fn a_delivery_from_before_the_event_is_not_seen() {
 
 #[test]
 fn signals_that_cannot_be_handled_are_einval() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (kill, stop, segv, ill, fpe) = (9, 19, 11, 4, 8);
         for signum in [0, -1, 1000, kill, stop, segv, ill, fpe] {
             expect_errno(Signal::new(ctx, signum, |_| {}), Errno::INVAL);
@@ -169,7 +169,7 @@ fn signals_that_cannot_be_handled_are_einval() {
 #[test]
 fn an_event_for_a_signal_keeps_run_going_until_it_is_dropped() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let own: Rc<RefCell<Option<Signal>>> = Rc::default();
         let owner = own.clone();
         let signal = Signal::new(ctx, URG, move |_| drop(owner.take())).unwrap();
@@ -185,7 +185,7 @@ fn an_event_for_a_signal_keeps_run_going_until_it_is_dropped() {
 #[test]
 fn a_panicking_handler_does_not_lose_the_other_handlers() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let _older = Signal::new(ctx, URG, log.noting("older")).unwrap();
         let _newer = Signal::new(ctx, URG, |_| panic!("newer")).unwrap();

@@ -130,6 +130,27 @@ impl Context {
     }
 
     /// The names of the back ends of this platform, the default first.
+    ///
+    /// - `epoll`, on Linux, waits with `epoll_wait(2)` and nothing beside.
+    /// - `polling`, on every platform, waits as the crate of that name does.
+    /// - `sim` has no kernel: watching a descriptor is refused with `EOPNOTSUPP`, and time stands
+    ///   still while handlers run. A loop that has nothing to do but wait for its next timer does not
+    ///   wait: its clock jumps there, or by the [wait limit](Self::set_wait_limit) if that is less.
+    ///   Signals and work from other threads arrive as ever. It is never the default.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use tevent::{Context, wakeup};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = Context::with_backend("sim")?;
+    /// let start = ctx.now();
+    /// ctx.run_until(wakeup(&ctx, start + Duration::from_secs(3600)))??;
+    /// assert_eq!(ctx.now() - start, Duration::from_secs(3600));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "tevent_backend_list")]
     #[must_use]
     pub fn backend_list() -> &'static [&'static str] {
@@ -150,7 +171,8 @@ impl Context {
         }
     }
 
-    /// The time by the context's clock: monotonic, or the manual one it was built with.
+    /// The time by the context's clock: monotonic, the manual one it was built with, or the one that
+    /// [`sim`](Self::backend_list) moves.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.inner.clock.now()

@@ -25,6 +25,11 @@ pub(crate) fn unknown_backend(name: &str, known: &[&str]) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
+/// The back end has no kernel that could watch a descriptor: `EOPNOTSUPP`.
+pub(crate) fn watches_nothing() -> io::Error {
+    Errno::OPNOTSUPP.into()
+}
+
 /// The signal number cannot be handled (`SIGKILL`, or no signal at all): `EINVAL`.
 pub(crate) fn unusable_signal() -> io::Error {
     Errno::INVAL.into()

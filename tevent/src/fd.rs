@@ -99,7 +99,8 @@ impl<F: AsFd + 'static> FdEvent<F> {
     ///
     /// # Errors
     /// The descriptor comes back with the system's refusal: `ENOSPC` or `ENOMEM` when the kernel has
-    /// no room, `ELOOP` for a set of watched descriptors that is nested too deep (`epoll_ctl(2)`).
+    /// no room, `ELOOP` for a set of watched descriptors that is nested too deep (`epoll_ctl(2)`),
+    /// `EOPNOTSUPP` on the back end `sim`.
     pub fn new(
         ctx: &Context,
         fd: F,

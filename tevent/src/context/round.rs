@@ -275,11 +275,13 @@ impl Context {
     fn wait(&self) -> io::Result<()> {
         let timeout = self.wait_timeout();
         let woken = self.fds().wait(timeout, self.counters_ref())?;
-        self.read_clock();
         // A writer that was slower than our last look leaves the descriptor readable, flag or no flag.
         if woken || self.inner.wake.is_pending() {
             self.take_outside_work();
+        } else if let Some(waited) = timeout {
+            self.inner.clock.has_waited(waited);
         }
+        self.read_clock();
         self.inner.round.budget.set(Self::RUN_BUDGET);
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! The records of watched descriptors: which events share one, and what the kernel was asked.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::FdNode;
@@ -11,6 +12,7 @@ use crate::interest::{Interest, Readiness};
 use crate::poller::{Poller, Told};
 use crate::stats::Counters;
 use crate::token::{Table, Token};
+use crate::wake::Wake;
 
 type Register = fn(&Poller, RawFd, Token, Interest) -> io::Result<()>;
 
@@ -44,18 +46,17 @@ pub(crate) struct FdTable {
 
 impl FdTable {
     /// A table whose `wake` descriptor is reported by [`wait`](Self::wait).
-    pub(crate) fn new(backend: &str, wake: BorrowedFd<'_>) -> io::Result<Self> {
-        let poller = Poller::new(backend)?;
-        let raw = wake.as_raw_fd();
+    pub(crate) fn new(backend: &str, wake: Arc<Wake>) -> io::Result<Self> {
+        let raw = wake.as_fd().as_raw_fd();
         let mut records = Table::default();
         let registered = Some(Interest::READ);
-        let wake = records.insert(Record {
+        let token = records.insert(Record {
             raw,
             registered,
             is_always_ready: false,
             members: Vec::new(),
         });
-        poller.add(raw, wake, Interest::READ)?;
+        let poller = Poller::new(backend, wake, token)?;
         let by_fd = Vec::new();
         Ok(Self {
             poller,
@@ -65,7 +66,7 @@ impl FdTable {
             watching: 0,
             told: Vec::new(),
             handled: 0,
-            wake,
+            wake: token,
         })
     }
 
