@@ -1,5 +1,6 @@
 //! Stories that cross the crates.
 
+mod combine;
 mod deps;
 mod dump;
 mod fd_events;

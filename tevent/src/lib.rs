@@ -10,9 +10,9 @@
 //! 3. A [`Request`] is one computation with one result, which its [`Completer`] provides once. The
 //!    result goes to a completion, from the loop and never from inside a call. Dropping a request
 //!    cancels it. [`wakeup()`] is the smallest one.
-//! 4. Requests are combined with [`Steps`] (one after the other), [`Queue`] (one at a time) and
-//!    [`Group`] (an owner of many); or with `async` and `await`: a request is a future, and
-//!    [`Context::spawn`] makes a request of any future.
+//! 4. Requests are combined with [`Steps`] (one after the other), [`join`] and [`race`] (all or the
+//!    first of several), [`Queue`] (one at a time) and [`Group`] (an owner of many); or with `async`
+//!    and `await`: a request is a future, and [`Context::spawn`] makes a request of any future.
 //! 5. [`Context::dump`] shows what is outstanding, [`Context::stats`] what was done, and a
 //!    [`ManualClock`] lets hours pass at once in a test.
 //!
@@ -38,6 +38,7 @@
 compile_error!("tevent needs a unix system: its event sources are descriptors and signals");
 
 mod clock;
+mod combine;
 mod context;
 mod dump;
 mod error;
@@ -63,6 +64,7 @@ mod wake;
 mod wakeup;
 
 pub use clock::ManualClock;
+pub use combine::{both, join, race};
 pub use context::{Context, ContextBuilder, WeakContext};
 pub use dump::{Dump, DumpEntry};
 pub use fd::{FdError, FdEvent};

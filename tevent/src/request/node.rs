@@ -73,7 +73,7 @@ enum Cancel {
 
 pub(crate) struct Node<T: 'static, E: 'static> {
     ctx: WeakContext,
-    origin: Origin,
+    origin: Cell<Origin>,
     resident: Cell<Token>,
     state: Cell<State>,
     ticket: Cell<Ticket>,
@@ -100,12 +100,12 @@ impl<T: 'static, E: 'static> Node<T, E> {
         };
         let node = Rc::new(Self {
             ctx,
-            origin: Origin {
+            origin: Cell::new(Origin {
                 kind,
                 location,
                 created,
                 parent,
-            },
+            }),
             resident: Cell::new(Token::NOBODY),
             state: Cell::new(State::Pending),
             ticket: Cell::new(Ticket::NONE),
@@ -133,7 +133,18 @@ impl<T: 'static, E: 'static> Node<T, E> {
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        self.origin
+        self.origin.get()
+    }
+
+    /// Makes it a part of `parent`, whoever it was a part of before.
+    pub(crate) fn adopt(&self, parent: Token) {
+        let origin = self.origin.get();
+        self.origin.set(Origin { parent, ..origin });
+    }
+
+    /// The error of a request that nobody finishes.
+    pub(crate) fn abandoned(&self) -> E {
+        (self.convert)(Ended::Abandoned)
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -347,10 +358,11 @@ impl<T: 'static, E: 'static> Node<T, E> {
     }
 
     pub(crate) fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = self.origin.get();
         f.debug_struct(name)
-            .field("kind", &self.origin.kind)
+            .field("kind", &origin.kind)
             .field("state", &self.state.get())
-            .field("created", &format_args!("{}", self.origin.location))
+            .field("created", &format_args!("{}", origin.location))
             .finish_non_exhaustive()
     }
 }
@@ -377,7 +389,7 @@ impl<T: 'static, E: 'static> Run for Node<T, E> {
 
 impl<T: 'static, E: 'static> Resident for Node<T, E> {
     fn origin(&self) -> Origin {
-        self.origin
+        self.origin.get()
     }
 }
 
