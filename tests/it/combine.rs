@@ -204,7 +204,7 @@ fn a_request_whose_result_was_delivered_before_counts_as_abandoned() {
 fn a_completion_may_drop_what_its_request_was_combined_into() {
     on_every_backend(|ctx| {
         let drops = Drops::new();
-        let kept: Rc<RefCell<Option<Request<Vec<io::Result<usize>>>>>> = Rc::default();
+        let kept = Rc::new(RefCell::new(None));
         let (requests, mut completers) = parts::<2>(ctx, &drops);
         let owner = kept.clone();
         let completer = completers[0].take().unwrap();

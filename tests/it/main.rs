@@ -8,6 +8,7 @@ mod futures;
 mod groups;
 mod handlers;
 mod immediates;
+mod intervals;
 mod loop_order;
 mod queue;
 mod queue_model;

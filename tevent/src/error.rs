@@ -25,6 +25,16 @@ pub(crate) fn unusable_signal() -> io::Error {
     Errno::INVAL.into()
 }
 
+/// An interval without a period has no ticks: `EINVAL`.
+pub(crate) fn no_period() -> io::Error {
+    Errno::INVAL.into()
+}
+
+/// Somebody waits for the tick already: `EBUSY`.
+pub(crate) fn tick_awaited() -> io::Error {
+    Errno::BUSY.into()
+}
+
 /// The context is gone, so nothing can be watched on it any more: `ESHUTDOWN`.
 pub(crate) fn context_gone() -> io::Error {
     Errno::SHUTDOWN.into()

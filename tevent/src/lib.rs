@@ -9,7 +9,7 @@
 //!    loop has come to it), and [`Remote`] (another thread has sent work).
 //! 3. A [`Request`] is one computation with one result, which its [`Completer`] provides once. The
 //!    result goes to a completion, from the loop and never from inside a call. Dropping a request
-//!    cancels it. [`wakeup()`] is the smallest one.
+//!    cancels it. [`wakeup()`] is the smallest one, and an [`interval()`] gives many.
 //! 4. Requests are combined with [`Steps`] (one after the other), [`join`] and [`race`] (all or the
 //!    first of several), [`Queue`] (one at a time) and [`Group`] (an owner of many); or with `async`
 //!    and `await`: a request is a future, and [`Context::spawn`] makes a request of any future.
@@ -46,6 +46,7 @@ mod fd;
 mod group;
 mod immediate;
 mod interest;
+mod interval;
 mod list;
 mod poller;
 mod queue;
@@ -71,6 +72,7 @@ pub use fd::{FdError, FdEvent};
 pub use group::{Group, Stray};
 pub use immediate::Immediate;
 pub use interest::{Interest, Readiness};
+pub use interval::{Interval, interval};
 pub use queue::{Queue, QueueEntry};
 pub use remote::{Remote, RemoteCall, Undelivered};
 pub use request::{Completer, End, Ended, Request, Work};
