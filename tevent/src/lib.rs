@@ -76,7 +76,7 @@ pub use interval::{Interval, interval};
 pub use queue::{Queue, QueueEntry};
 pub use remote::{Remote, RemoteCall, Undelivered};
 pub use request::{Completer, End, Ended, Request, Work};
-pub use signal::Signal;
+pub use signal::{Delivery, Signal, SignalInfo};
 pub use stats::{Counters, Stats};
 pub use steps::{Step, Steps};
 pub use timer::Timer;
