@@ -10,6 +10,7 @@ mod handlers;
 mod immediates;
 mod intervals;
 mod loop_order;
+mod progress;
 mod queue;
 mod queue_model;
 mod remote;

@@ -30,6 +30,8 @@ pub(crate) trait Resident {
 #[derive(Default)]
 pub(crate) struct Residents {
     table: RefCell<Table<Weak<dyn Resident>>>,
+    // Of the few that tell.
+    progress: RefCell<HashMap<Token, Progress>>,
     current: Cell<Option<Token>>,
 }
 
@@ -42,6 +44,14 @@ impl Residents {
         // The weak reference is dropped after the borrow.
         let left = self.table.borrow_mut().remove(token);
         drop(left);
+        if !self.progress.borrow().is_empty() {
+            self.progress.borrow_mut().remove(&token);
+        }
+    }
+
+    /// Remembers how far `token` has come, until it leaves.
+    pub(crate) fn set_progress(&self, token: Token, progress: Progress) {
+        self.progress.borrow_mut().insert(token, progress);
     }
 
     /// The computation whose code is running: the parent of whatever it starts.
@@ -87,6 +97,7 @@ impl Residents {
                 location,
                 age: now.since(created),
                 depth,
+                progress: self.progress.borrow().get(&token).copied(),
             });
             let below = children.remove(&token).unwrap_or_default();
             stack.extend(
@@ -126,7 +137,7 @@ impl Drop for CurrentGuard<'_> {
 /// ```text
 /// outstanding: 2
 /// serve (examples/src/bin/echod.rs:80) for 12.5s
-///   read (examples/src/bin/echod.rs:95) for 3.1s
+///   read (examples/src/bin/echod.rs:95) for 3.1s, 512/4096
 /// ```
 ///
 /// # Examples
@@ -175,6 +186,8 @@ pub struct DumpEntry {
     pub age: Duration,
     /// How many ancestors it has.
     pub depth: usize,
+    /// How far it has come, if it tells.
+    pub progress: Option<Progress>,
 }
 
 impl fmt::Display for DumpEntry {
@@ -184,6 +197,7 @@ impl fmt::Display for DumpEntry {
             location,
             age,
             depth,
+            progress,
         } = self;
         let indent = depth * 2;
         let (file, line) = (location.file(), location.line());
@@ -192,6 +206,51 @@ impl fmt::Display for DumpEntry {
             "{:indent$}{kind} ({file}:{line}) for {:.1}s",
             "",
             age.as_secs_f64()
-        )
+        )?;
+        match progress {
+            Some(progress) => write!(f, ", {progress}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How far a computation has come, in whatever it counts: bytes, records, attempts.
+///
+/// # Examples
+/// ```
+/// use tevent::Progress;
+///
+/// assert_eq!(Progress::of(3, 10).to_string(), "3/10");
+/// assert_eq!(Progress::new(3).to_string(), "3");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Progress {
+    /// How much is done.
+    pub done: u64,
+    /// How much there is to do, if that is known.
+    pub total: Option<u64>,
+}
+
+impl Progress {
+    /// So much is done, and nobody knows of how much.
+    #[must_use]
+    pub fn new(done: u64) -> Self {
+        Self { done, total: None }
+    }
+
+    /// So much is done of `total`.
+    #[must_use]
+    pub fn of(done: u64, total: u64) -> Self {
+        let total = Some(total);
+        Self { done, total }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.total {
+            Some(total) => write!(f, "{}/{total}", self.done),
+            None => write!(f, "{}", self.done),
+        }
     }
 }

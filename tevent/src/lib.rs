@@ -67,7 +67,7 @@ mod wakeup;
 pub use clock::ManualClock;
 pub use combine::{both, join, race};
 pub use context::{Context, ContextBuilder, WeakContext};
-pub use dump::{Dump, DumpEntry};
+pub use dump::{Dump, DumpEntry, Progress};
 pub use fd::{FdError, FdEvent};
 pub use group::{Group, Stray};
 pub use immediate::Immediate;

@@ -17,10 +17,11 @@ use std::rc::{Rc, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
+use super::notice::Notice;
 use super::{End, Ended};
 use crate::clock::Tick;
 use crate::context::{Context, WeakContext};
-use crate::dump::{Origin, Resident};
+use crate::dump::{Origin, Progress, Resident};
 use crate::group::Keeper;
 use crate::run_queue::{Job, Run, Ticket};
 use crate::token::Token;
@@ -57,6 +58,8 @@ struct Extras {
     cancel: Cancel,
     cleanup: Vec<Box<dyn FnOnce(End)>>,
     keeper: Option<Keeper>,
+    progress: Option<Progress>,
+    notice: Option<Notice>,
 }
 
 /// What comes of asking for a cancel.
@@ -223,6 +226,8 @@ impl<T: 'static, E: 'static> Node<T, E> {
         if let (Some(deadline), Some(ctx)) = (extras.deadline.take(), &ctx) {
             ctx.disarm(deadline);
         }
+        // The end says more than what was still to be told.
+        drop(extras.notice.take());
         for hook in std::mem::take(&mut extras.cleanup) {
             hook(end);
         }
@@ -328,6 +333,37 @@ impl<T: 'static, E: 'static> Node<T, E> {
         if !self.is_over() {
             self.with_extras(|extras| extras.cleanup.push(hook));
         }
+    }
+
+    /// Tells whoever wants to know, and the dump.
+    pub(crate) fn notify(&self, progress: Progress) {
+        if self.is_over() {
+            return;
+        }
+        if let Some(ctx) = self.ctx.upgrade() {
+            ctx.residents().set_progress(self.resident.get(), progress);
+        }
+        self.with_extras(|extras| {
+            extras.progress = Some(progress);
+            if let Some(notice) = &extras.notice {
+                notice.tell(progress);
+            }
+        });
+    }
+
+    /// Has `handler` told of the progress made so far, and from now on.
+    pub(crate) fn set_notice(&self, handler: Box<dyn FnMut(Progress)>) {
+        if self.is_over() {
+            return;
+        }
+        let notice = Notice::new(self.ctx.clone(), handler);
+        let replaced = self.with_extras(|extras| {
+            if let Some(progress) = extras.progress {
+                notice.tell(progress);
+            }
+            extras.notice.replace(notice)
+        });
+        drop(replaced);
     }
 
     /// Has `keeper` dropped when the result was delivered.
