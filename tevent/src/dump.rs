@@ -1,5 +1,7 @@
 //! [`Dump`], the tree of what is outstanding on a context.
 
+mod json;
+
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
