@@ -1,6 +1,7 @@
 //! Stories that cross the crates.
 
 mod combine;
+mod datagrams;
 mod deps;
 mod dump;
 mod fd_events;
@@ -9,15 +10,24 @@ mod groups;
 mod handlers;
 mod immediates;
 mod intervals;
+mod listeners;
 mod loop_order;
+mod memory;
+mod npa;
+mod own_kinds;
+mod pdu;
 mod progress;
 mod queue;
 mod queue_model;
+mod queued;
 mod remote;
 mod requests;
 mod requests_ended;
 mod signals;
 mod steps;
+mod stream_calls;
+mod stream_contract;
+mod stream_ends;
 mod tidy;
 mod timers;
 mod types;

@@ -93,8 +93,11 @@ impl Pool {
     /// The largest chunk that is pooled.
     pub(crate) const MAX: usize = SIZES[SIZES.len() - 1];
 
-    /// A chunk of `len` bytes of any value.
+    /// A chunk of `len` bytes of any value; one of none has no buffer.
     pub(crate) fn chunk(self: &Rc<Self>, len: usize) -> Chunk {
+        if len == 0 {
+            return Chunk::default();
+        }
         let Some(class) = SIZES.iter().position(|size| *size >= len) else {
             return Chunk::from(vec![0; len]);
         };
@@ -154,6 +157,12 @@ mod tests {
         let chunks: Vec<Chunk> = (0..100).map(|_| pool.chunk(Pool::MAX)).collect();
         drop(chunks);
         assert_eq!(pool.free[3].borrow().len(), KEPT_BYTES / Pool::MAX);
+    }
+
+    #[test]
+    fn an_empty_chunk_takes_no_buffer() {
+        let pool = Rc::new(Pool::default());
+        assert_eq!(pool.chunk(0).buffer.capacity(), 0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod read;
 mod transport;
 mod write;
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
@@ -48,6 +49,7 @@ use crate::{Address, Failed, errors};
 /// |---|---|
 /// | the buffers have no bytes | `EINVAL` |
 /// | more than [`MAX_BUFFER_COUNT`] buffers, or their sum overflows | `EMSGSIZE` |
+/// | a write of more than the largest message, where writes are messages | `EMSGSIZE` |
 /// | the same kind of operation is outstanding | `EBUSY` |
 /// | the peer has closed before the buffers were full | `EPIPE` |
 /// | writing after a shutdown, or after a partial write was given up | `EPIPE` |
@@ -84,6 +86,8 @@ pub struct Stream {
 }
 
 /// A stream that could not be taken apart, with the reason.
+///
+/// `?` turns it into the [`io::Error`] alone.
 #[derive(Debug)]
 pub struct Refused {
     /// Why.
@@ -143,24 +147,12 @@ impl Stream {
     ///
     /// # Errors
     /// The stream comes back: with `EBUSY` if there are other handles or operations outstanding, with
-    /// `ENOTCONN` if it was closed.
+    /// `ENOTCONN` if it was closed, with the error of its write side if that has ended.
     pub fn into_transport(self) -> Result<Transport, Refused> {
-        if self.core.phase() != Phase::Open {
-            return Err(Refused {
-                error: errors::closed(),
-                stream: self,
-            });
-        }
-        if self.core.handles.get() > 1 || self.core.is_busy() {
-            return Err(Refused {
-                error: errors::busy(),
-                stream: self,
-            });
-        }
-        match self.core.take_transport() {
-            Some(transport) => Ok(transport),
-            None => Err(Refused {
-                error: errors::closed(),
+        match self.core.take_transport(self.core.handles.get()) {
+            Ok(transport) => Ok(transport),
+            Err(error) => Err(Refused {
+                error,
                 stream: self,
             }),
         }
@@ -268,7 +260,7 @@ impl Stream {
         let mut parts = Parts::skipping(0);
         buffers.parts(&mut parts);
         let attempted = check_extent(parts.extent()).and_then(|wanted| {
-            self.core.check_write()?;
+            self.core.check_write(wanted)?;
             match self.core.try_write(parts.slices()) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Ok((wanted, 0)),
                 written => Ok((wanted, written?)),
@@ -325,7 +317,8 @@ impl Stream {
     /// Closes the stream so that nothing is lost: half-closes it, reads and drops what still comes
     /// until the peer has closed too, then closes.
     ///
-    /// It waits for the peer at most [`DISCONNECT_TIME`] and reads at most [`DISCONNECT_BYTES`].
+    /// It waits for the peer at most [`DISCONNECT_TIME`] and reads at most [`DISCONNECT_BYTES`]. A stream
+    /// that has no half-close drops what has arrived and closes without waiting.
     ///
     /// # Cancellation
     /// Dropping the request closes at once.
@@ -382,6 +375,24 @@ fn check_extent((count, len): (usize, Option<usize>)) -> io::Result<usize> {
         Some(0) => Err(errors::empty()),
         Some(len) if count <= MAX_BUFFER_COUNT => Ok(len),
         _ => Err(errors::too_large()),
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the stream cannot be taken apart: {}", self.error)
+    }
+}
+
+impl Error for Refused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        refused.error
     }
 }
 

@@ -107,14 +107,26 @@ impl Core {
         }
     }
 
-    pub(super) fn check_write(&self) -> io::Result<()> {
+    /// Refuses a write of `len` bytes that cannot be begun.
+    pub(super) fn check_write(&self, len: usize) -> io::Result<()> {
         self.check_open()?;
         if self.is_writing() {
             return Err(errors::busy());
         }
+        self.check_write_side()?;
+        if self.is_shutting_down() {
+            return Err(errors::broken_pipe());
+        }
+        if len > self.with_ops(|ops| Ok(ops.max_write_len()))? {
+            return Err(errors::too_large());
+        }
+        Ok(())
+    }
+
+    /// Says what the write side has failed with.
+    fn check_write_side(&self) -> io::Result<()> {
         match &*self.write_error.borrow() {
             Some(error) => Err(errors::again(error)),
-            None if self.is_shutting_down() => Err(errors::broken_pipe()),
             None => Ok(()),
         }
     }
@@ -141,7 +153,13 @@ impl Core {
     }
 
     /// Attempts a new read, unless that is known to be in vain, and keeps it if it has to wait.
-    pub(super) fn begin_read(self: &Rc<Self>, read: PendingRead) {
+    pub(super) fn begin_read(self: &Rc<Self>, mut read: PendingRead) {
+        self.is_reading.set(true);
+        if let Err(error) = read.begin() {
+            self.is_reading.set(false);
+            read.finish(Err(error));
+            return;
+        }
         let is_in_vain = self.ahead.borrow().len() == 0
             && self.read_error.borrow().is_none()
             && self
@@ -150,7 +168,6 @@ impl Core {
                 .as_mut()
                 .is_some_and(|ops| ops.awaits_read());
         if is_in_vain {
-            self.is_reading.set(true);
             self.park_read(read, true);
         } else {
             self.attempt_read(read, true);
@@ -159,7 +176,6 @@ impl Core {
 
     /// Attempts `read`, and keeps it if it has to wait.
     fn attempt_read(self: &Rc<Self>, mut read: PendingRead, is_new: bool) {
-        self.is_reading.set(true);
         let attempted = read.attempt(&mut Source { core: self });
         let result = match (attempted, self.phase.get()) {
             (_, Phase::Closed) => Err(errors::aborted()),
@@ -192,14 +208,16 @@ impl Core {
     pub(super) fn try_write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut ops = self.ops.borrow_mut();
         let ops = ops.as_deref_mut().ok_or_else(errors::closed)?;
-        ops.try_writev(buffers)
-            .inspect_err(|error| self.note_write_error(error))
+        ops.try_writev(buffers).inspect_err(|error| {
+            if error.kind() != ErrorKind::WouldBlock {
+                self.note_write_error(error);
+                // What had arrived before may never be told now that the connection is gone.
+                ops.told(Readiness::READ);
+            }
+        })
     }
 
     fn note_write_error(&self, error: &io::Error) {
-        if error.kind() == ErrorKind::WouldBlock {
-            return;
-        }
         self.write_error
             .borrow_mut()
             .get_or_insert_with(|| errors::again(error));
@@ -311,11 +329,19 @@ impl Core {
         }
     }
 
-    /// Takes the implementation out of an idle stream.
-    pub(super) fn take_transport(&self) -> Option<Transport> {
-        let ops = self.ops.take()?;
+    /// Takes the implementation out of an idle stream that has `handles`.
+    pub(super) fn take_transport(&self, handles: usize) -> io::Result<Transport> {
+        if self.phase() == Phase::Closed {
+            return Err(errors::closed());
+        }
+        if self.phase() == Phase::Disconnecting || handles > 1 || self.is_busy() {
+            return Err(errors::busy());
+        }
+        // A layer would write behind bytes that it knows nothing of.
+        self.check_write_side()?;
+        let ops = self.ops.take().ok_or_else(errors::closed)?;
         self.phase.set(Phase::Closed);
-        Some(Transport {
+        Ok(Transport {
             ops,
             ahead: self.ahead.take(),
             pool: self.pool.clone(),
@@ -380,7 +406,11 @@ impl Work for Core {
                     self.stop_write(write, end);
                 }
             }
-            SHUTDOWN => drop(self.shutdown.take()),
+            SHUTDOWN => {
+                if let Some(completer) = self.shutdown.take() {
+                    completer.error(end.into());
+                }
+            }
             _ => self.stop_disconnect(end),
         }
     }

@@ -158,6 +158,10 @@ impl<N: FnMut(&[u8]) -> io::Result<usize>> ReadPdu<N> {
 }
 
 impl<N: FnMut(&[u8]) -> io::Result<usize>> Read for ReadPdu<N> {
+    fn begin(&mut self) -> io::Result<()> {
+        self.ask_next().map(drop)
+    }
+
     fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()> {
         let filled = self.fill(source);
         if matches!(&filled, Err(error) if error.kind() == ErrorKind::WouldBlock) {

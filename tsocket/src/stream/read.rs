@@ -12,6 +12,11 @@ use crate::{Failed, errors};
 
 /// A read that goes on until it has what it needs.
 pub(super) trait Read {
+    /// Is called once, before any attempt; an error ends the read.
+    fn begin(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Makes one attempt; `WouldBlock` asks to be called again, `Ok` means that it is complete.
     fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()>;
 
@@ -104,6 +109,13 @@ pub(super) enum PendingRead {
 }
 
 impl PendingRead {
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        match self {
+            Self::Some(_) => Ok(()),
+            Self::Other(read) => read.begin(),
+        }
+    }
+
     pub(super) fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()> {
         match self {
             Self::Some(read) => read.attempt(source),

@@ -1,0 +1,121 @@
+//! What users bring themselves: buffers, kinds of addresses, and frames built by hand.
+
+use std::fmt;
+
+use tevent::Context;
+use tevent_tests::contract::done;
+use tsocket::{
+    Address, AddressKind, Buffers, DISCONNECT_BYTES, Parts, PartsMut, ReadBuffers, WriteBuffers,
+    memory,
+};
+use tsocket_npa::{FrameError, MessageHeader, message_mode};
+
+/// A header, and a body whose length both sides know.
+#[derive(Debug, PartialEq)]
+struct Packet {
+    header: [u8; 4],
+    body: Vec<u8>,
+}
+
+impl Buffers for Packet {
+    fn empty() -> Self {
+        Self {
+            header: [0; 4],
+            body: Vec::new(),
+        }
+    }
+}
+
+impl ReadBuffers for Packet {
+    fn parts_mut<'a>(&'a mut self, parts: &mut PartsMut<'a>) {
+        parts.push(&mut self.header);
+        parts.push(&mut self.body);
+    }
+}
+
+impl WriteBuffers for Packet {
+    fn parts<'a>(&'a self, parts: &mut Parts<'a>) {
+        parts.push(&self.header);
+        parts.push(&self.body);
+    }
+}
+
+#[test]
+fn buffers_of_ones_own_are_written_and_filled() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::stream_pair(&ctx);
+    let sent = Packet {
+        header: *b"head",
+        body: b"and a body".to_vec(),
+    };
+    let sent = done(&ctx, near.writev(sent));
+    let room = Packet {
+        body: vec![0; 10],
+        ..Packet::empty()
+    };
+    assert_eq!(done(&ctx, far.readv(room)), sent);
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Tunnel(u32);
+
+impl fmt::Display for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tunnel:{}", self.0)
+    }
+}
+
+impl AddressKind for Tunnel {}
+
+#[test]
+fn an_address_kind_of_ones_own_is_an_address_like_any_other() {
+    let address = Address::custom(Tunnel(7));
+    assert_eq!(address.to_string(), "tunnel:7");
+    assert_eq!(address.as_custom::<Tunnel>(), Some(&Tunnel(7)));
+    assert_eq!(address, Address::custom(Tunnel(7)));
+    assert_ne!(address, Address::custom(Tunnel(8)));
+    assert!(!address.is_unix() && address.port().is_err());
+}
+
+#[test]
+fn frames_built_by_hand_are_what_a_pipe_writes_and_reads() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::stream_pair(&ctx);
+    let pipe = message_mode(&ctx, near).unwrap();
+    done(&ctx, pipe.writev(b"out".to_vec()));
+    let header = MessageHeader::for_payload(3).unwrap();
+    assert_eq!(
+        &*done(&ctx, far.read(100)),
+        [&header.encode()[..], b"out"].concat()
+    );
+    assert_eq!(
+        MessageHeader::decode(header.encode())
+            .unwrap()
+            .payload_len(),
+        3
+    );
+    let frame = [&MessageHeader::for_payload(2).unwrap().encode()[..], b"in"].concat();
+    done(&ctx, far.writev(frame));
+    assert_eq!(&*done(&ctx, pipe.read(100)), b"in");
+    assert_eq!(
+        MessageHeader::decode([0, 0]).unwrap_err(),
+        FrameError::EmptyMessage
+    );
+    assert!(MessageHeader::for_payload(MessageHeader::MAX_PAYLOAD_LEN + 1).is_err());
+}
+
+#[test]
+fn a_disconnect_drains_a_bounded_number_of_bytes() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::stream_pair(&ctx);
+    let flood = far.writev(vec![0; 2 * DISCONNECT_BYTES]);
+    done(&ctx, near.disconnect());
+    let failed = ctx.run_until(flood).unwrap().unwrap_err();
+    let slack = 2 * memory::CAPACITY;
+    let drained = DISCONNECT_BYTES..=DISCONNECT_BYTES + slack;
+    assert!(
+        drained.contains(&failed.transferred),
+        "{} bytes",
+        failed.transferred
+    );
+}
