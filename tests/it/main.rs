@@ -16,6 +16,7 @@ mod memory;
 mod npa;
 mod own_kinds;
 mod pdu;
+mod profiles;
 mod progress;
 mod queue;
 mod queue_model;

@@ -34,6 +34,8 @@ pub(crate) struct Residents {
     table: RefCell<Table<Weak<dyn Resident>>>,
     // Of the few that tell.
     progress: RefCell<HashMap<Token, Progress>>,
+    // How many are being profiled.
+    profiled: Cell<isize>,
     current: Cell<Option<Token>>,
 }
 
@@ -54,6 +56,16 @@ impl Residents {
     /// Remembers how far `token` has come, until it leaves.
     pub(crate) fn set_progress(&self, token: Token, progress: Progress) {
         self.progress.borrow_mut().insert(token, progress);
+    }
+
+    /// Counts one that is profiled from now on, or one less.
+    pub(crate) fn count_profiled(&self, change: isize) {
+        self.profiled.set(self.profiled.get() + change);
+    }
+
+    /// Whether anybody is being profiled: rarely, and then it costs.
+    pub(crate) fn has_profiled(&self) -> bool {
+        self.profiled.get() > 0
     }
 
     /// The computation whose code is running: the parent of whatever it starts.

@@ -13,8 +13,8 @@
 //! 4. Requests are combined with [`Steps`] (one after the other), [`join`] and [`race`] (all or the
 //!    first of several), [`Queue`] (one at a time) and [`Group`] (an owner of many); or with `async`
 //!    and `await`: a request is a future, and [`Context::spawn`] makes a request of any future.
-//! 5. [`Context::dump`] shows what is outstanding, [`Context::stats`] what was done, and a
-//!    [`ManualClock`] lets hours pass at once in a test.
+//! 5. [`Context::dump`] shows what is outstanding, a [`Profile`] what one request consisted of,
+//!    [`Context::stats`] what was done, and a [`ManualClock`] lets hours pass at once in a test.
 //!
 //! Everything stays on the thread that made it; only [`Remote`] crosses threads. Names of the C
 //! library (`tevent_add_fd`, …) are search aliases.
@@ -49,6 +49,7 @@ mod interest;
 mod interval;
 mod list;
 mod poller;
+mod profile;
 mod queue;
 mod remote;
 mod request;
@@ -73,6 +74,7 @@ pub use group::{Group, Stray};
 pub use immediate::Immediate;
 pub use interest::{Interest, Readiness};
 pub use interval::{Interval, interval};
+pub use profile::{Profile, ProfileEntry};
 pub use queue::{Queue, QueueEntry};
 pub use remote::{Remote, RemoteCall, Undelivered};
 pub use request::{Completer, End, Ended, Request, Work};

@@ -23,6 +23,7 @@ use crate::clock::Tick;
 use crate::context::{Context, WeakContext};
 use crate::dump::{Origin, Progress, Resident};
 use crate::group::Keeper;
+use crate::profile;
 use crate::run_queue::{Job, Run, Ticket};
 use crate::token::Token;
 
@@ -122,6 +123,9 @@ impl<T: 'static, E: 'static> Node<T, E> {
         if let Some(ctx) = alive {
             let weak: Weak<Self> = Rc::downgrade(&node);
             node.resident.set(ctx.residents().enter(weak));
+            if ctx.residents().has_profiled() {
+                profile::add_part(&ctx, parent, &node);
+            }
         }
         node
     }
@@ -140,9 +144,14 @@ impl<T: 'static, E: 'static> Node<T, E> {
     }
 
     /// Makes it a part of `parent`, whoever it was a part of before.
-    pub(crate) fn adopt(&self, parent: Token) {
+    pub(crate) fn adopt(self: &Rc<Self>, parent: Token) {
         let origin = self.origin.get();
         self.origin.set(Origin { parent, ..origin });
+        if let Some(ctx) = self.ctx.upgrade() {
+            if ctx.residents().has_profiled() {
+                profile::add_part(&ctx, parent, self);
+            }
+        }
     }
 
     /// The error of a request that nobody finishes.
