@@ -7,49 +7,67 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::panic::Location;
-use std::rc::Weak;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::clock::Tick;
 use crate::token::{Table, Token};
 
 /// Who one outstanding computation is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Origin {
-    pub(crate) kind: &'static str,
-    pub(crate) location: &'static Location<'static>,
-    pub(crate) created: Tick,
-    /// The computation that it is a part of, or nobody.
-    pub(crate) parent: Token,
-}
-
-/// Something that a dump shows.
-pub(crate) trait Resident {
-    fn origin(&self) -> Origin;
+struct Origin {
+    kind: &'static str,
+    location: &'static Location<'static>,
+    created: Instant,
+    // The computation that it is a part of, or nobody.
+    parent: Token,
 }
 
 /// Everything outstanding on a context, and what is running now.
-#[derive(Default)]
 pub(crate) struct Residents {
-    table: RefCell<Table<Weak<dyn Resident>>>,
+    table: RefCell<Table<Origin>>,
+    // The computation whose code is running: the parent of whatever it starts.
+    current: Cell<Token>,
     // Of the few that tell.
     progress: RefCell<HashMap<Token, Progress>>,
     // How many are being profiled.
     profiled: Cell<isize>,
-    current: Cell<Option<Token>>,
 }
 
 impl Residents {
-    pub(crate) fn enter(&self, resident: Weak<dyn Resident>) -> Token {
-        self.table.borrow_mut().insert(resident)
+    pub(crate) fn new() -> Self {
+        Self {
+            table: RefCell::default(),
+            current: Cell::new(Token::NOBODY),
+            progress: RefCell::default(),
+            profiled: Cell::new(0),
+        }
+    }
+
+    /// A part of the current computation, until it [leaves](Self::leave).
+    pub(crate) fn enter(
+        &self,
+        kind: &'static str,
+        location: &'static Location<'static>,
+        created: Instant,
+    ) -> Token {
+        self.table.borrow_mut().insert(Origin {
+            kind,
+            location,
+            created,
+            parent: self.current.get(),
+        })
     }
 
     pub(crate) fn leave(&self, token: Token) {
-        // The weak reference is dropped after the borrow.
-        let left = self.table.borrow_mut().remove(token);
-        drop(left);
+        self.table.borrow_mut().remove(token);
         if !self.progress.borrow().is_empty() {
             self.progress.borrow_mut().remove(&token);
+        }
+    }
+
+    /// Makes `token` a part of `parent`, whoever it was a part of before.
+    pub(crate) fn adopt(&self, parent: Token, token: Token) {
+        if let Some(origin) = self.table.borrow_mut().get_mut(token) {
+            origin.parent = parent;
         }
     }
 
@@ -68,21 +86,27 @@ impl Residents {
         self.profiled.get() > 0
     }
 
-    /// The computation whose code is running: the parent of whatever it starts.
+    /// The computation whose code is running.
     pub(crate) fn current(&self) -> Token {
-        self.current.get().unwrap_or(Token::NOBODY)
+        self.current.get()
     }
 
     /// Makes `token` the current one until the guard is dropped, also by a panic.
     pub(crate) fn make_current(&self, token: Token) -> CurrentGuard<'_> {
         CurrentGuard {
             residents: self,
-            previous: self.current.replace(Some(token)),
+            previous: self.current.replace(token),
         }
     }
 
-    pub(crate) fn dump(&self, now: Tick) -> Dump {
-        let mut found = self.snapshot();
+    pub(crate) fn dump(&self, now: Instant) -> Dump {
+        let mut found: Vec<(Token, Origin)> = {
+            let table = self.table.borrow();
+            table
+                .iter()
+                .map(|(token, origin)| (token, *origin))
+                .collect()
+        };
         // Latest first: the stack below turns the order round.
         found.sort_by_key(|(token, origin)| Reverse((origin.created, token.generation())));
         let tokens: HashSet<Token> = found.iter().map(|(token, _)| *token).collect();
@@ -109,7 +133,7 @@ impl Residents {
             entries.push(DumpEntry {
                 kind,
                 location,
-                age: now.since(created),
+                age: now.saturating_duration_since(created),
                 depth,
                 progress: self.progress.borrow().get(&token).copied(),
             });
@@ -122,20 +146,12 @@ impl Residents {
         }
         Dump { entries }
     }
-
-    fn snapshot(&self) -> Vec<(Token, Origin)> {
-        let table = self.table.borrow();
-        let alive = table
-            .iter()
-            .filter_map(|(token, weak)| Some((token, weak.upgrade()?.origin())));
-        alive.collect()
-    }
 }
 
 /// Restores what was current before.
 pub(crate) struct CurrentGuard<'a> {
     residents: &'a Residents,
-    previous: Option<Token>,
+    previous: Token,
 }
 
 impl Drop for CurrentGuard<'_> {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::context::{Context, WeakContext};
-use crate::run_queue::{Job, Run, Ticket};
+use crate::run_queue::{Run, Ticket};
 
 /// Runs a handler from the loop, behind everything that was scheduled before it.
 ///
@@ -109,7 +109,7 @@ impl ImmediateNode {
 
     fn enqueue(self: &Rc<Self>) {
         if let Some(ctx) = self.ctx() {
-            self.ticket.set(ctx.enqueue(Job::Node(self.clone())));
+            self.ticket.set(ctx.enqueue(self.clone()));
         }
     }
 }

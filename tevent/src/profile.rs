@@ -161,11 +161,10 @@ fn begin<T: 'static, E: 'static>(
         record.omitted.set(record.omitted.get() + 1);
         return;
     }
-    let origin = node.origin();
     parts.push(Part {
         entry: ProfileEntry {
-            kind: origin.kind,
-            location: origin.location,
+            kind: node.kind(),
+            location: node.location(),
             started: ctx.now(),
             stopped: None,
             end: None,

@@ -1,6 +1,7 @@
 //! [`Request`], one asynchronous computation with one result, beside its [`Completer`].
 
 mod ended;
+mod held;
 mod node;
 mod notice;
 
@@ -13,9 +14,9 @@ use std::rc::Rc;
 use std::task::{self, Poll};
 use std::time::{Duration, Instant};
 
-pub use ended::{End, Ended};
-pub use node::Work;
-pub(crate) use node::{Held, Node};
+pub use ended::{End, Ended, Work};
+pub(crate) use held::Held;
+pub(crate) use node::Node;
 
 use crate::context::WeakContext;
 use crate::dump::Progress;
@@ -91,8 +92,7 @@ impl<T: 'static, E: From<Ended> + 'static> Request<T, E> {
     #[doc(alias = "tevent_req_post")]
     #[track_caller]
     pub fn finished(ctx: impl Into<WeakContext>, kind: &'static str, result: Result<T, E>) -> Self {
-        let node = Node::new(ctx.into(), kind, Location::caller(), E::from);
-        node.finish(result);
+        let node = Node::finished(ctx.into(), kind, Location::caller(), E::from, result);
         Self { node: Some(node) }
     }
 }
@@ -191,6 +191,7 @@ impl<T: 'static, E: 'static> Request<T, E> {
 }
 
 impl<T: 'static, E: 'static> Drop for Request<T, E> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(node) = self.node.take() {
             node.release();
@@ -224,6 +225,7 @@ impl<T: 'static, E: 'static> fmt::Debug for Request<T, E> {
 impl<T: 'static, E: 'static> Completer<T, E> {
     /// Ends the request with `value`.
     #[doc(alias = "tevent_req_done")]
+    #[inline]
     pub fn done(self, value: T) {
         self.finish(Ok(value));
     }
@@ -231,11 +233,13 @@ impl<T: 'static, E: 'static> Completer<T, E> {
     /// Ends the request with `error`.
     #[doc(alias = "tevent_req_error")]
     #[doc(alias = "tevent_req_oom")]
+    #[inline]
     pub fn error(self, error: E) {
         self.finish(Err(error));
     }
 
     /// Ends the request with `result`.
+    #[inline]
     pub fn finish(mut self, result: Result<T, E>) {
         if let Some(node) = self.node.take() {
             node.finish(result);
@@ -289,6 +293,7 @@ impl<T: 'static, E: 'static> Completer<T, E> {
 }
 
 impl<T: 'static, E: 'static> Drop for Completer<T, E> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(node) = self.node.take() {
             node.end(Ended::Abandoned);

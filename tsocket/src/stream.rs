@@ -22,7 +22,7 @@ pub use transport::Transport;
 
 use self::core::{Core, Phase};
 use self::read::{PendingRead, ReadFully, ReadSome};
-use self::write::WriteFully;
+use self::write::{Begun, Rest};
 use crate::buffers::{MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
 use crate::chunk::{Chunk, Pool};
 use crate::read_ahead::ReadAhead;
@@ -179,11 +179,7 @@ impl Stream {
         };
         match check {
             Ok(()) => {
-                let read = ReadSome {
-                    max,
-                    read: Chunk::default(),
-                    completer,
-                };
+                let read = ReadSome { max, completer };
                 self.core.begin_read(PendingRead::Some(read));
             }
             Err(error) => completer.error(error),
@@ -251,12 +247,25 @@ impl Stream {
     #[doc(alias = "tstream_writev_recv")]
     #[track_caller]
     pub fn writev<B: WriteBuffers>(&self, buffers: B) -> Request<B, Failed<B>> {
-        let (request, completer) = Request::pair(&self.core.ctx, "writev");
-        self.writev_with(buffers, completer);
-        request
+        match self.begin_write(buffers) {
+            Begun::Over(result) => Request::finished(&self.core.ctx, "writev", result),
+            Begun::Waits(rest) => {
+                let (request, completer) = Request::pair(&self.core.ctx, "writev");
+                self.core.park_write(rest, completer);
+                request
+            }
+        }
     }
 
     fn writev_with<B: WriteBuffers>(&self, buffers: B, completer: Completer<B, Failed<B>>) {
+        match self.begin_write(buffers) {
+            Begun::Over(result) => completer.finish(result),
+            Begun::Waits(rest) => self.core.park_write(rest, completer),
+        }
+    }
+
+    /// Makes the first attempt at a write.
+    fn begin_write<B: WriteBuffers>(&self, buffers: B) -> Begun<B> {
         let mut parts = Parts::skipping(0);
         buffers.parts(&mut parts);
         let attempted = check_extent(parts.extent()).and_then(|wanted| {
@@ -267,21 +276,17 @@ impl Stream {
             }
         });
         match attempted {
-            Ok((wanted, written)) if written == wanted => completer.done(buffers),
-            Ok((wanted, written)) => {
-                let write = WriteFully {
-                    buffers,
-                    wanted,
-                    written,
-                    completer,
-                };
-                self.core.park_write(Box::new(write), written > 0);
-            }
-            Err(error) => completer.error(Failed {
+            Ok((wanted, written)) if written == wanted => Begun::Over(Ok(buffers)),
+            Ok((wanted, written)) => Begun::Waits(Rest {
+                buffers,
+                wanted,
+                written,
+            }),
+            Err(error) => Begun::Over(Err(Failed {
                 error,
                 buffers,
                 transferred: 0,
-            }),
+            })),
         }
     }
 

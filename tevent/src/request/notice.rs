@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::context::{Context, WeakContext};
 use crate::dump::Progress;
-use crate::run_queue::{Job, Run, Ticket};
+use crate::run_queue::{Run, Ticket};
 
 /// The handler for the progress of one request; dropped, it is told nothing more.
 pub(super) struct Notice {
@@ -38,7 +38,7 @@ impl Notice {
         self.node.latest.set(Some(progress));
         if self.node.ticket.get() == Ticket::NONE {
             if let Some(ctx) = self.node.ctx.upgrade() {
-                let ticket = ctx.enqueue(Job::Node(self.node.clone()));
+                let ticket = ctx.enqueue(self.node.clone());
                 self.node.ticket.set(ticket);
             }
         }

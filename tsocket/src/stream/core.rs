@@ -10,12 +10,12 @@ use super::StreamOps;
 use super::disconnect::Disconnect;
 use super::read::PendingRead;
 use super::transport::Transport;
-use super::write::Write;
-use crate::buffers::PartsMut;
+use super::write::{Rest, Write, WriteFully};
+use crate::buffers::{PartsMut, WriteBuffers};
 use crate::chunk::Pool;
-use crate::errors;
 use crate::read_ahead::ReadAhead;
 use crate::ready::{Front, Ready};
+use crate::{Failed, errors};
 
 /// Which operation of a stream a request stands for.
 pub(super) const READ: usize = 0;
@@ -157,7 +157,7 @@ impl Core {
         self.is_reading.set(true);
         if let Err(error) = read.begin() {
             self.is_reading.set(false);
-            read.finish(Err(error));
+            read.fail(error);
             return;
         }
         let is_in_vain = self.ahead.borrow().len() == 0
@@ -175,21 +175,31 @@ impl Core {
     }
 
     /// Attempts `read`, and keeps it if it has to wait.
-    fn attempt_read(self: &Rc<Self>, mut read: PendingRead, is_new: bool) {
-        let attempted = read.attempt(&mut Source { core: self });
-        let result = match (attempted, self.phase.get()) {
-            (_, Phase::Closed) => Err(errors::aborted()),
-            (Err(error), _) if error.kind() == ErrorKind::WouldBlock => {
-                let Some(error) = self.read_error.borrow().as_ref().map(errors::again) else {
-                    self.park_read(read, is_new);
-                    return;
-                };
-                Err(error)
+    fn attempt_read(self: &Rc<Self>, read: PendingRead, is_new: bool) {
+        let mut source = Source { core: self };
+        match read {
+            PendingRead::Some(read) => match self.outcome(read.attempt(&mut source)) {
+                Some(result) => read.completer.finish(result),
+                None => self.park_read(PendingRead::Some(read), is_new),
+            },
+            PendingRead::Other(mut read) => match self.outcome(read.attempt(&mut source)) {
+                Some(result) => read.finish(result),
+                None => self.park_read(PendingRead::Other(read), is_new),
+            },
+        }
+    }
+
+    /// What a read has come to with an attempt; nothing if it has to wait.
+    fn outcome<T>(&self, attempted: io::Result<T>) -> Option<io::Result<T>> {
+        let result = match attempted {
+            _ if self.phase.get() == Phase::Closed => Err(errors::aborted()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                Err(self.read_error.borrow().as_ref().map(errors::again)?)
             }
-            (attempted, _) => attempted,
+            attempted => attempted,
         };
         self.is_reading.set(false);
-        read.finish(result);
+        Some(result)
     }
 
     fn park_read(self: &Rc<Self>, read: PendingRead, is_new: bool) {
@@ -241,8 +251,14 @@ impl Core {
     }
 
     /// Keeps a write that has to wait; one that was taken in part is first attempted until it has to.
-    pub(super) fn park_write(self: &Rc<Self>, write: Box<dyn Write>, was_partial: bool) {
-        write.set_work(self.clone(), WRITE);
+    pub(super) fn park_write<B: WriteBuffers>(
+        self: &Rc<Self>,
+        rest: Rest<B>,
+        completer: Completer<B, Failed<B>>,
+    ) {
+        completer.set_work(self.clone(), WRITE);
+        let was_partial = rest.written > 0;
+        let write = Box::new(WriteFully { rest, completer });
         if was_partial {
             self.resume_write(write);
         } else {
@@ -316,7 +332,7 @@ impl Core {
         drop(ahead);
         if let Some(read) = self.read.take() {
             self.is_reading.set(false);
-            read.finish(Err(errors::aborted()));
+            read.fail(errors::aborted());
         }
         if let Some(write) = self.write.take() {
             write.finish(Err(errors::aborted()));
@@ -397,7 +413,7 @@ impl Work for Core {
                 if let Some(read) = self.read.take() {
                     self.is_reading.set(false);
                     if end != End::Dropped {
-                        read.finish(Err(end.into()));
+                        read.fail(end.into());
                     }
                 }
             }
@@ -448,13 +464,24 @@ impl Source<'_> {
 
     /// Makes one attempt to fill `parts`, of `wanted` bytes; 0 is the end of the stream.
     pub(super) fn try_fill(&mut self, parts: PartsMut<'_>, wanted: usize) -> io::Result<usize> {
+        let pool = &self.core.pool;
+        self.attempt(|ahead, ops| ahead.try_fill(ops, pool, parts, wanted))
+    }
+
+    /// Makes one attempt to fill `buffer`; 0 is the end of the stream.
+    pub(super) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let pool = &self.core.pool;
+        self.attempt(|ahead, ops| ahead.try_read(ops, pool, buffer))
+    }
+
+    fn attempt(
+        &self,
+        fill: impl FnOnce(&mut ReadAhead, &mut dyn StreamOps) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         let Self { core } = self;
         let mut ops = core.ops.borrow_mut();
         let ops = &mut **ops.as_mut().ok_or_else(errors::closed)?;
-        let filled = core
-            .ahead
-            .borrow_mut()
-            .try_fill(ops, &core.pool, parts, wanted);
+        let filled = fill(&mut core.ahead.borrow_mut(), ops);
         match filled {
             // What has ended in an error has no good end.
             Ok(0) => match &*core.read_error.borrow() {
