@@ -218,7 +218,10 @@ impl Core {
     pub(super) fn try_write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut ops = self.ops.borrow_mut();
         let ops = ops.as_deref_mut().ok_or_else(errors::closed)?;
-        ops.try_writev(buffers).inspect_err(|error| {
+        let written = ops.try_writev(buffers);
+        let written =
+            written.and_then(|len| (len > 0).then_some(len).ok_or_else(errors::broken_pipe));
+        written.inspect_err(|error| {
             if error.kind() != ErrorKind::WouldBlock {
                 self.note_write_error(error);
                 // What had arrived before may never be told now that the connection is gone.
