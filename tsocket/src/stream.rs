@@ -6,6 +6,7 @@ mod ops;
 mod pdu;
 mod queued;
 mod read;
+mod source;
 mod transport;
 mod write;
 
