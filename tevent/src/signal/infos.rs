@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignalInfo {
-    /// How it came, `si_code`: 0 (`SI_USER`) by `kill(2)`, -1 (`SI_QUEUE`) by `sigqueue(3)`, 128
-    /// (`SI_KERNEL`) from the kernel; more in `sigaction(2)`.
+    /// How it came, `si_code`; on Linux 0 (`SI_USER`) by `kill(2)`, -1 (`SI_QUEUE`) by `sigqueue(3)`,
+    /// 128 (`SI_KERNEL`) from the kernel, and more in `sigaction(2)`.
     pub code: i32,
     /// The process that sent it, or the child that `SIGCHLD` is about.
     pub pid: Option<i32>,
