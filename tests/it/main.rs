@@ -1,6 +1,7 @@
 //! Stories that cross the crates.
 
 mod always_ready;
+mod combine;
 mod datagrams;
 mod deps;
 mod dump;
@@ -9,12 +10,15 @@ mod futures;
 mod groups;
 mod handlers;
 mod immediates;
+mod intervals;
 mod listeners;
 mod loop_order;
 mod memory;
 mod npa;
 mod own_kinds;
 mod pdu;
+mod profiles;
+mod progress;
 mod queue;
 mod queue_model;
 mod queued;
