@@ -49,6 +49,14 @@ use round::Round;
 /// handler ever runs inside another. A panic in a handler passes through and leaves the context
 /// usable.
 ///
+/// # Fork
+/// After `fork(2)` (any call that runs the handlers of `pthread_atfork(3)`) the child's contexts are its
+/// own: before its next wait or registration each gets a fresh kernel set and a fresh wake-up, and
+/// watches again what is asked for. Whatever the child drops, the parent goes on watching. All else is
+/// copied with the memory: armed timers, what is queued, work that was sent and has not run happen in
+/// both, and a [`Remote`] of the child reaches the child's context. A child that wants none of it drops
+/// its events and contexts, or calls `execve(2)`: no descriptor of a context survives that.
+///
 /// # Examples
 /// ```
 /// use std::time::Duration;

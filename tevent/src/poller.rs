@@ -67,6 +67,8 @@ pub(crate) struct Poller {
     kernel: Option<Kernel>,
     wake: Arc<Wake>,
     wake_token: Token,
+    // The process that the set was made in.
+    forks: u32,
 }
 
 /// The name of the back end without a kernel.
@@ -117,11 +119,13 @@ impl Poller {
             SIM => None,
             unknown => return Err(error::unknown_backend(unknown, BACKENDS)),
         };
+        sys::count_forks()?;
         let kernel = wait.map(Kernel::new).transpose()?;
         let poller = Self {
             kernel,
             wake,
             wake_token,
+            forks: sys::forks(),
         };
         if poller.kernel.is_some() {
             poller.add(poller.wake.as_fd().as_raw_fd(), wake_token, Interest::READ)?;
@@ -145,11 +149,31 @@ impl Poller {
         sys::add(self.set()?, fd, event(token, interest))
     }
 
+    /// Whether the set is the parent's: this process is a child, and has none yet.
+    ///
+    /// Such a set is left as it is, because every change would be one of the parent's: see
+    /// [`renewed`](Self::renewed).
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.forks != sys::forks()
+    }
+
+    /// The same back end with a set of this process, which watches nothing yet but the wake-up.
+    pub(crate) fn renewed(&self) -> io::Result<Self> {
+        self.wake.renew()?;
+        Self::new(self.backend(), self.wake.clone(), self.wake_token)
+    }
+
     pub(crate) fn modify(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        if self.is_inherited() {
+            return Ok(());
+        }
         sys::modify(self.set()?, fd, event(token, interest))
     }
 
     pub(crate) fn delete(&self, fd: RawFd) -> io::Result<()> {
+        if self.is_inherited() {
+            return Ok(());
+        }
         sys::delete(self.set()?, fd)
     }
 
@@ -179,6 +203,46 @@ impl Poller {
             waited => waited,
         }
     }
+}
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        if self.is_inherited() {
+            if let Some(kernel) = self.kernel.take() {
+                drop_inherited(kernel, &self.wake);
+            }
+        }
+    }
+}
+
+/// Drops a set that is the parent's, which must not notice.
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    not(polling_test_poll_backend)
+))]
+fn drop_inherited(kernel: Kernel, wake: &Wake) {
+    // A `polling::Poller` takes its own descriptors out of the set when it is dropped; with another
+    // one in the place of the set, it finds nothing to take them from.
+    if sys::replace(kernel.poller.as_fd(), wake.as_fd()).is_err() {
+        forget(kernel);
+    }
+}
+
+/// Forgets a set that is the parent's: what `kqueue(2)` makes, no child inherits.
+#[cfg(not(all(
+    any(target_os = "linux", target_os = "android"),
+    not(polling_test_poll_backend)
+)))]
+fn drop_inherited(kernel: Kernel, _wake: &Wake) {
+    forget(kernel);
+}
+
+#[expect(
+    clippy::mem_forget,
+    reason = "to drop it might change what the parent watches"
+)]
+fn forget(kernel: Kernel) {
+    std::mem::forget(kernel);
 }
 
 /// Waits for other threads and signals, with nothing else to wait for.

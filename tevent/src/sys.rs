@@ -1,11 +1,14 @@
-//! All that is unsafe in this crate: registering descriptors, and installing signal actions.
+//! All that is unsafe in this crate: registering descriptors, installing signal actions, and what it
+//! takes to live on after `fork(2)`.
 #![expect(
     unsafe_code,
     reason = "the crates below ask for promises that only we can check"
 )]
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use libc::siginfo_t;
 pub(crate) use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -106,4 +109,46 @@ fn read_value(_: &siginfo_t) -> Option<i32> {
 /// Whether the registry would handle `signum`; numbers that are no signal the kernel refuses.
 pub(crate) fn can_handle(signum: i32) -> bool {
     signum > 0 && !signal_hook_registry::FORBIDDEN.contains(&signum)
+}
+
+/// How many forks lie between this process and the one that counted first.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count_fork() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A number that is another one in a child than in its parent.
+///
+/// Forks are counted once [`count_forks`] was called. Safe in a signal handler.
+pub(crate) fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}
+
+/// Has forks counted from now on.
+pub(crate) fn count_forks() -> io::Result<()> {
+    static COUNTING: Once = Once::new();
+    let mut refused = 0;
+    COUNTING.call_once(|| {
+        // SAFETY: the action only adds to an atomic counter, which a child may do at any point; it is
+        // a function of this program, which is never unloaded.
+        refused = unsafe { libc::pthread_atfork(None, None, Some(count_fork)) };
+    });
+    match refused {
+        0 => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// Lets the number of `old` stand for what `new` stands for; closed on `execve(2)`.
+///
+/// What `old` stood for is closed, in this process.
+pub(crate) fn replace(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: both are open. The owner of `old` goes on owning a descriptor of that number, and whoever
+    // calls this knows what the owner does with it.
+    if unsafe { libc::dup2(new.as_raw_fd(), old.as_raw_fd()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    rustix::io::fcntl_setfd(old, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(())
 }

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::io::Errno;
+
+use crate::sys;
 
 /// A descriptor that becomes readable, behind a flag that makes one write serve any number of calls.
 #[derive(Debug)]
@@ -15,32 +17,42 @@ pub(crate) struct Wake {
     reader: OwnedFd,
     /// Where an eventfd is not to be had, the other end of a pipe.
     writer: Option<OwnedFd>,
+    // The process that these belong to; in a child they are the parent's until they are renewed.
+    forks: AtomicU32,
 }
 
 impl Wake {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn new() -> io::Result<Self> {
-        use rustix::event::{EventfdFlags, eventfd};
-        let reader = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let (reader, writer) = ends()?;
         Ok(Self {
             pending: AtomicBool::new(false),
             reader,
-            writer: None,
+            writer,
+            forks: AtomicU32::new(sys::forks()),
         })
     }
 
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    pub(crate) fn new() -> io::Result<Self> {
-        let (reader, writer) = rustix::pipe::pipe()?;
-        for end in [&reader, &writer] {
-            rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
-            rustix::io::ioctl_fionbio(end, true)?;
+    /// Puts a descriptor of this process in the place of the parent's, under the same number.
+    pub(crate) fn renew(&self) -> io::Result<()> {
+        let (reader, writer) = ends()?;
+        sys::replace(self.reader.as_fd(), reader.as_fd())?;
+        if let (Some(old), Some(new)) = (&self.writer, &writer) {
+            sys::replace(old.as_fd(), new.as_fd())?;
         }
-        Ok(Self {
-            pending: AtomicBool::new(false),
-            reader,
-            writer: Some(writer),
-        })
+        self.forks.store(sys::forks(), Ordering::Release);
+        // Who has called since the fork did not ring.
+        self.ring();
+        Ok(())
+    }
+
+    fn is_inherited(&self) -> bool {
+        self.forks.load(Ordering::Acquire) != sys::forks()
+    }
+
+    fn ring(&self) {
+        let writer = self.writer.as_ref().unwrap_or(&self.reader);
+        // A full pipe or counter is as readable as one can be; a signal may interrupt the write.
+        while rustix::io::write(writer, &1_u64.to_ne_bytes()) == Err(Errno::INTR) {}
     }
 
     /// Ends the present wait of the context, or its next one. Safe in a signal handler.
@@ -48,9 +60,9 @@ impl Wake {
         if self.pending.swap(true, Ordering::AcqRel) {
             return;
         }
-        let writer = self.writer.as_ref().unwrap_or(&self.reader);
-        // A full pipe or counter is as readable as one can be; a signal may interrupt the write.
-        while rustix::io::write(writer, &1_u64.to_ne_bytes()) == Err(Errno::INTR) {}
+        if !self.is_inherited() {
+            self.ring();
+        }
     }
 
     /// Whether somebody has called since the last [`clear`](Self::clear).
@@ -60,8 +72,10 @@ impl Wake {
 
     /// Takes the wake-up; what it was about is looked for after this, never before.
     pub(crate) fn clear(&self) {
-        let mut count = [0; 8];
-        while rustix::io::read(&self.reader, &mut count) == Err(Errno::INTR) {}
+        if !self.is_inherited() {
+            let mut count = [0; 8];
+            while rustix::io::read(&self.reader, &mut count) == Err(Errno::INTR) {}
+        }
         self.pending.swap(false, Ordering::AcqRel);
     }
 }
@@ -70,4 +84,23 @@ impl AsFd for Wake {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
+}
+
+/// What is read, and what is written if that is another descriptor.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn ends() -> io::Result<(OwnedFd, Option<OwnedFd>)> {
+    use rustix::event::{EventfdFlags, eventfd};
+    let both = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    Ok((both, None))
+}
+
+/// What is read, and what is written if that is another descriptor.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn ends() -> io::Result<(OwnedFd, Option<OwnedFd>)> {
+    let (reader, writer) = rustix::pipe::pipe()?;
+    for end in [&reader, &writer] {
+        rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(end, true)?;
+    }
+    Ok((reader, Some(writer)))
 }

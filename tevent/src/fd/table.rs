@@ -138,6 +138,7 @@ impl FdTable {
         before: Interest,
         counters: &Counters,
     ) -> io::Result<()> {
+        self.renew_in_child()?;
         let after = node.interest.get();
         let token = node.record.get();
         let Some(record) = self.records.get_mut(token) else {
@@ -173,6 +174,7 @@ impl FdTable {
         timeout: Option<Duration>,
         counters: &Counters,
     ) -> io::Result<bool> {
+        self.renew_in_child()?;
         counters.wait();
         self.told.clear();
         self.handled = 0;
@@ -193,6 +195,40 @@ impl FdTable {
                 }));
         }
         Ok(woken)
+    }
+
+    fn renew_in_child(&mut self) -> io::Result<()> {
+        if self.poller.is_inherited() {
+            return self.renew();
+        }
+        Ok(())
+    }
+
+    /// Watches in a set of this process whatever is wanted; the parent's stays as it is.
+    #[cold]
+    fn renew(&mut self) -> io::Result<()> {
+        let poller = self.poller.renewed()?;
+        let tokens: Vec<_> = self.records.iter().map(|(token, _)| token).collect();
+        for token in tokens.into_iter().filter(|token| *token != self.wake) {
+            let Some(record) = self.records.get_mut(token) else {
+                continue;
+            };
+            let wanted = record.wanted();
+            record.registered = None;
+            if wanted.is_empty() || record.is_always_ready {
+                continue;
+            }
+            match poller.add(record.raw, token, wanted) {
+                Ok(()) => record.registered = Some(wanted),
+                Err(error) if error::is_always_ready(&error) => {
+                    record.is_always_ready = true;
+                    self.always_ready.push(token);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.poller = poller;
+        Ok(())
     }
 
     /// Whether an event asks for what its descriptor always has.
