@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::context::{Context, WeakContext};
 use crate::run_queue::{Run, Ticket};
+use crate::trace::{Mark, TraceKind};
 
 /// Runs a handler from the loop, behind everything that was scheduled before it.
 ///
@@ -45,15 +46,18 @@ pub struct Immediate {
 struct ImmediateNode {
     ctx: WeakContext,
     ticket: Cell<Ticket>,
+    mark: Mark,
     handler: RefCell<Box<dyn FnMut()>>,
 }
 
 impl Immediate {
     /// An idle immediate of `ctx`.
+    #[track_caller]
     pub fn new(ctx: &Context, handler: impl FnMut() + 'static) -> Self {
         let node = ImmediateNode {
             ctx: ctx.downgrade(),
             ticket: Cell::new(Ticket::NONE),
+            mark: Mark::new(TraceKind::Immediate),
             handler: RefCell::new(Box::new(handler)),
         };
         Self {
@@ -66,7 +70,12 @@ impl Immediate {
     pub fn schedule(&self) {
         self.cancel();
         if let Some(ctx) = self.node.ctx.upgrade() {
-            self.node.ticket.set(ctx.enqueue(self.node.clone()));
+            let ticket = ctx.enqueue(self.node.clone());
+            let by_trace_hook = self.node.ticket.replace(ticket);
+            if by_trace_hook != Ticket::NONE {
+                ctx.dequeue(by_trace_hook);
+            }
+            self.node.mark.attach(&ctx);
         }
     }
 
@@ -74,17 +83,36 @@ impl Immediate {
     #[doc(alias = "tevent_reset_immediate")]
     pub fn cancel(&self) {
         let ticket = self.node.ticket.replace(Ticket::NONE);
-        if ticket != Ticket::NONE {
-            if let Some(ctx) = self.node.ctx.upgrade() {
-                ctx.dequeue(ticket);
-            }
+        // In its own handler it is not in line, but attached.
+        if ticket == Ticket::NONE && !self.node.mark.is_attached() {
+            return;
         }
+        let Some(ctx) = self.node.ctx.upgrade() else {
+            return;
+        };
+        if ticket != Ticket::NONE {
+            ctx.dequeue(ticket);
+        }
+        self.node.mark.detach(&ctx);
     }
 
     /// Whether it waits in line.
     #[must_use]
     pub fn is_scheduled(&self) -> bool {
         self.node.ticket.get() != Ticket::NONE
+    }
+
+    /// The tag that trace hooks see: what was set last, zero at first.
+    #[doc(alias = "tevent_immediate_get_tag")]
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.node.mark.tag()
+    }
+
+    /// Gives it the tag `tag`, which it keeps.
+    #[doc(alias = "tevent_immediate_set_tag")]
+    pub fn set_tag(&self, tag: u64) {
+        self.node.mark.set_tag(tag);
     }
 }
 
@@ -103,8 +131,15 @@ impl fmt::Debug for Immediate {
 }
 
 impl Run for ImmediateNode {
-    fn run(self: Rc<Self>, _: &Context) {
+    fn run(self: Rc<Self>, ctx: &Context) {
         self.ticket.set(Ticket::NONE);
-        (self.handler.borrow_mut())();
+        ctx.handle(&self.mark, || (self.handler.borrow_mut())());
+        if self.ticket.get() == Ticket::NONE {
+            self.mark.detach(ctx);
+        }
+    }
+
+    fn mark(&self) -> Option<&Mark> {
+        Some(&self.mark)
     }
 }

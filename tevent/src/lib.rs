@@ -59,6 +59,7 @@ mod sys;
 mod task;
 mod timer;
 mod token;
+mod trace;
 mod wake;
 mod wakeup;
 
@@ -76,4 +77,5 @@ pub use signal::Signal;
 pub use stats::{Counters, Stats};
 pub use steps::{Step, Steps};
 pub use timer::Timer;
+pub use trace::{SlowHandler, SlowHook, TraceHook, TraceKind, TracePoint, Traced};
 pub use wakeup::wakeup;

@@ -10,6 +10,7 @@ use crate::list::{List, Place};
 use crate::request::{Completer, End, Ended, Held, Request, Work};
 use crate::run_queue::{Run, Ticket};
 use crate::token::Token;
+use crate::trace::{Mark, TraceKind};
 
 /// A line in which the first has its turn until it leaves, and then the next.
 ///
@@ -75,6 +76,7 @@ struct Member {
     // In the run queue, to be told that the queue is gone.
     ticket: Cell<Ticket>,
     trigger: Cell<Option<Trigger>>,
+    mark: Mark,
 }
 
 impl Queue {
@@ -126,6 +128,7 @@ impl Queue {
     }
 
     /// Enters the queue and has the turn at once, if the queue is empty and running.
+    #[track_caller]
     pub fn try_turn(&self) -> Option<QueueEntry> {
         if !self.is_empty() || !self.is_running() {
             return None;
@@ -134,6 +137,7 @@ impl Queue {
         Some(self.line.push(None))
     }
 
+    #[track_caller]
     fn enter<T: 'static, E: From<Ended> + 'static>(
         &self,
         request: &Request<T, E>,
@@ -154,6 +158,7 @@ impl Queue {
     /// The turn lasts until the entry is dropped. `trigger` gets `ECANCELED` if the queue was dropped
     /// first.
     #[doc(alias = "tevent_queue_add_entry")]
+    #[track_caller]
     pub fn add_entry(&self, trigger: impl FnOnce(io::Result<()>) + 'static) -> QueueEntry {
         let entry = self.line.push(Some(Box::new(trigger)));
         self.line.schedule();
@@ -221,12 +226,17 @@ impl Drop for Queue {
         };
         self.line.is_running.set(false);
         let members = self.line.members.take();
-        for member in members {
+        let members: Vec<_> = members.into_iter().collect();
+        for member in &members {
             member.place.set(Place::NONE);
             let is_waiting = member.with_trigger(|trigger| trigger.is_some());
             if is_waiting {
                 member.ticket.set(ctx.enqueue(member.clone()));
             }
+        }
+        // A trace hook may drop any of them.
+        for member in members {
+            member.mark.detach(&ctx);
         }
     }
 }
@@ -241,16 +251,26 @@ impl fmt::Debug for Queue {
 }
 
 impl Line {
+    /// A member without a trigger has its turn already.
+    #[track_caller]
     fn push(self: &Rc<Self>, trigger: Option<Trigger>) -> QueueEntry {
+        let has_turn = trigger.is_none();
         let member = Rc::new(Member {
             line: self.clone(),
             place: Cell::new(Place::NONE),
             ticket: Cell::new(Ticket::NONE),
             trigger: Cell::new(trigger),
+            mark: Mark::new(TraceKind::QueueEntry),
         });
         member
             .place
             .set(self.members.borrow_mut().push_back(member.clone()));
+        if let Some(ctx) = self.ctx.upgrade() {
+            member.mark.attach(&ctx);
+            if has_turn {
+                member.mark.before_handler(&ctx);
+            }
+        }
         QueueEntry { member }
     }
 
@@ -277,7 +297,7 @@ impl Line {
         }
     }
 
-    fn begin_turn(&self) {
+    fn begin_turn(&self, ctx: &Context) {
         if !self.wants_turn() {
             return;
         }
@@ -286,17 +306,18 @@ impl Line {
             .borrow()
             .front()
             .map(|(_, member)| member.clone());
-        if let Some(trigger) = first.and_then(|member| member.trigger.take()) {
+        let Some(member) = first else { return };
+        if let Some(trigger) = member.trigger.take() {
             self.is_first_triggered.set(true);
-            trigger(Ok(()));
+            ctx.handle(&member.mark, || trigger(Ok(())));
         }
     }
 }
 
 impl Run for Line {
-    fn run(self: Rc<Self>, _: &Context) {
+    fn run(self: Rc<Self>, ctx: &Context) {
         self.ticket.set(Ticket::NONE);
-        self.begin_turn();
+        self.begin_turn(ctx);
     }
 }
 
@@ -319,6 +340,21 @@ impl Run for Member {
     }
 }
 
+impl QueueEntry {
+    /// The tag that trace hooks see: what was set last, zero at first.
+    #[doc(alias = "tevent_queue_entry_get_tag")]
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.member.mark.tag()
+    }
+
+    /// Gives it the tag `tag`, which it keeps.
+    #[doc(alias = "tevent_queue_entry_set_tag")]
+    pub fn set_tag(&self, tag: u64) {
+        self.member.mark.set_tag(tag);
+    }
+}
+
 impl Drop for QueueEntry {
     fn drop(&mut self) {
         let member = &self.member;
@@ -332,6 +368,9 @@ impl Drop for QueueEntry {
                 member.line.is_first_triggered.set(false);
                 // A turn that was on its way to this one comes behind its completion.
                 member.line.unschedule();
+            }
+            if let Some(ctx) = member.line.ctx.upgrade() {
+                member.mark.detach(&ctx);
             }
             member.line.schedule();
         } else if ticket != Ticket::NONE {

@@ -13,6 +13,7 @@ use crate::context::{Context, WeakContext};
 use crate::error;
 use crate::sys;
 use crate::token::Token;
+use crate::trace::{Mark, TraceKind};
 
 /// Runs a handler in the loop after the process was sent a signal.
 ///
@@ -52,6 +53,7 @@ pub(crate) struct SignalNode {
     ctx: WeakContext,
     signum: i32,
     deliveries: Arc<AtomicU32>,
+    mark: Mark,
     handler: RefCell<Box<dyn FnMut(u32)>>,
 }
 
@@ -70,6 +72,7 @@ impl Signal {
     /// # Errors
     /// `EINVAL` for a number that is no signal, and for one that cannot be handled (`SIGKILL`,
     /// `SIGSTOP`) or must not be deferred (`SIGSEGV`, `SIGILL`, `SIGFPE`).
+    #[track_caller]
     pub fn new(ctx: &Context, signum: i32, handler: impl FnMut(u32) + 'static) -> io::Result<Self> {
         if !sys::can_handle(signum) {
             return Err(error::unusable_signal());
@@ -86,10 +89,25 @@ impl Signal {
             ctx: ctx.downgrade(),
             signum,
             deliveries,
+            mark: Mark::new(TraceKind::Signal),
             handler: RefCell::new(Box::new(handler)),
         });
         let token = ctx.signals().insert(node.clone());
+        node.mark.attach(ctx);
         Ok(Self { node, token, id })
+    }
+
+    /// The tag that trace hooks see: what was set last, zero at first.
+    #[doc(alias = "tevent_signal_get_tag")]
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.node.mark.tag()
+    }
+
+    /// Gives it the tag `tag`, which it keeps.
+    #[doc(alias = "tevent_signal_set_tag")]
+    pub fn set_tag(&self, tag: u64) {
+        self.node.mark.set_tag(tag);
     }
 }
 
@@ -98,6 +116,7 @@ impl Drop for Signal {
         signal_hook_registry::unregister(self.id);
         if let Some(ctx) = self.node.ctx.upgrade() {
             ctx.signals().remove(self.token);
+            self.node.mark.detach(&ctx);
         }
     }
 }
@@ -120,12 +139,16 @@ impl SignalNode {
     }
 
     /// Runs the handler with the deliveries since its last run, if there are any.
-    pub(crate) fn run(&self) -> bool {
+    pub(crate) fn run(&self, ctx: &Context) -> bool {
         if !self.is_pending() {
             return false;
         }
         let count = self.deliveries.swap(0, Ordering::AcqRel);
-        (self.handler.borrow_mut())(count);
+        ctx.handle(&self.mark, || (self.handler.borrow_mut())(count));
         true
+    }
+
+    pub(crate) fn mark(&self) -> &Mark {
+        &self.mark
     }
 }

@@ -23,6 +23,7 @@ use crate::context::{Context, WeakContext};
 use crate::group::Keeper;
 use crate::run_queue::{Run, Ticket};
 use crate::token::Token;
+use crate::trace::TraceKind;
 
 /// An implementor's side of a request that is told when nobody waits any more.
 pub trait Work {
@@ -420,7 +421,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
 
 impl<T: 'static, E: 'static> Run for Node<T, E> {
     /// Delivers the result to the completion.
-    fn run(self: Rc<Self>, _: &Context) {
+    fn run(self: Rc<Self>, ctx: &Context) {
         let mut body = self.body.borrow_mut();
         body.ticket = Ticket::NONE;
         let sink = mem::replace(&mut body.sink, Sink::Nobody);
@@ -431,7 +432,7 @@ impl<T: 'static, E: 'static> Run for Node<T, E> {
         // Last of all, and also if the completion panics, the keeper lets go of the request.
         let _keeper = body.extras.as_mut().and_then(|extras| extras.keeper.take());
         drop(body);
-        completion(result);
+        ctx.measure(TraceKind::Completion, self.location, || completion(result));
     }
 }
 
