@@ -27,4 +27,6 @@ mod stream_contract;
 mod stream_ends;
 mod tidy;
 mod timers;
+mod trace;
+mod trace_hooks;
 mod types;

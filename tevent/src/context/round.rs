@@ -150,19 +150,21 @@ impl Context {
         // Time may pass, and work arrive, before this is called again; and a failing wait is not
         // repeated before the rest had its turn.
         phase.set(Phase::Begin);
-        let step = if self.is_idle() {
-            Ok(Step::NothingLeft)
-        } else if may_wait {
-            self.wait()
-        } else {
-            Ok(Step::Waited)
-        };
-        if may_wait && matches!(step, Ok(Step::Waited)) {
-            phase.set(Phase::Descriptors);
-        } else {
+        let is_idle = self.is_idle();
+        if is_idle || !may_wait {
             self.tell(&TracePoint::RoundEnd);
+            return Ok(if is_idle {
+                Step::NothingLeft
+            } else {
+                Step::Waited
+            });
         }
-        step
+        if let Err(error) = self.wait() {
+            self.tell(&TracePoint::RoundEnd);
+            return Err(error);
+        }
+        phase.set(Phase::Descriptors);
+        Ok(Step::Waited)
     }
 
     fn begin_round(&self) {
@@ -271,7 +273,7 @@ impl Context {
     }
 
     /// Waits for the kernel, not at all if something is ready here.
-    fn wait(&self) -> io::Result<Step> {
+    fn wait(&self) -> io::Result<()> {
         self.tell(&TracePoint::WaitBegin);
         let timeout = self.wait_timeout();
         let woken = self.fds().wait(timeout, self.counters_ref());
@@ -283,7 +285,7 @@ impl Context {
             self.take_outside_work();
         }
         self.inner.round.budget.set(Self::RUN_BUDGET);
-        Ok(Step::Waited)
+        Ok(())
     }
 
     #[inline]
