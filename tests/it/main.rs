@@ -1,5 +1,6 @@
 //! Stories that cross the crates.
 
+mod combine;
 mod datagrams;
 mod deps;
 mod dump;
@@ -8,12 +9,15 @@ mod futures;
 mod groups;
 mod handlers;
 mod immediates;
+mod intervals;
 mod listeners;
 mod loop_order;
 mod memory;
 mod npa;
 mod own_kinds;
 mod pdu;
+mod profiles;
+mod progress;
 mod queue;
 mod queue_model;
 mod queued;

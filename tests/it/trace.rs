@@ -292,6 +292,39 @@ fn a_signal_is_detached_inside_the_handler_that_drops_it() {
 }
 
 #[test]
+fn a_signal_event_for_one_shot_is_detached_after_it() {
+    let _alone = alone_with_signals();
+    on_every_backend(|ctx| {
+        let log = trace(ctx, TraceKind::Signal);
+        let signal = Signal::once(ctx, Signal::USR1, log.noting("handler")).unwrap();
+        raise(Signal::USR1);
+        ctx.run().unwrap();
+        expect_order(&log, &["attach 1", "before 1", "handler", "detach 1"]);
+        drop(signal);
+        expect_order(&log, &[]);
+    });
+}
+
+#[test]
+fn an_immediate_that_moves_is_detached_here_and_attached_there() {
+    on_every_backend(|ctx| {
+        let there = Context::with_backend(ctx.backend()).unwrap();
+        let (log, log_there) = (
+            trace(ctx, TraceKind::Immediate),
+            trace(&there, TraceKind::Immediate),
+        );
+        let immediate = Immediate::new(ctx, log_there.calling("handler"));
+        immediate.schedule();
+        immediate.schedule_on(&there);
+        expect_order(&log, &["attach 1", "detach 1"]);
+        there.run().unwrap();
+        expect_order(&log_there, &["attach 2", "before 2", "handler", "detach 2"]);
+        ctx.run().unwrap();
+        expect_order(&log, &[]);
+    });
+}
+
+#[test]
 fn an_immediate_is_attached_while_it_is_scheduled() {
     on_every_backend(|ctx| {
         let log = trace(ctx, TraceKind::Immediate);

@@ -36,7 +36,7 @@ use crate::trace::{Mark, TraceKind};
 /// ```
 ///
 /// # Source
-/// `tevent_create_immediate()`. Differs: it has one handler and belongs to one context.
+/// `tevent_create_immediate()`. Differs: it has one handler, and belongs to one context until it is moved.
 #[doc(alias = "tevent_create_immediate")]
 #[must_use = "dropping an immediate takes it out of the line"]
 pub struct Immediate {
@@ -44,8 +44,10 @@ pub struct Immediate {
 }
 
 struct ImmediateNode {
-    ctx: WeakContext,
+    ctx: RefCell<WeakContext>,
     ticket: Cell<Ticket>,
+    // Its turn came inside its handler.
+    is_put_off: Cell<bool>,
     mark: Mark,
     handler: RefCell<Box<dyn FnMut()>>,
 }
@@ -55,8 +57,9 @@ impl Immediate {
     #[track_caller]
     pub fn new(ctx: &Context, handler: impl FnMut() + 'static) -> Self {
         let node = ImmediateNode {
-            ctx: ctx.downgrade(),
+            ctx: RefCell::new(ctx.downgrade()),
             ticket: Cell::new(Ticket::NONE),
+            is_put_off: Cell::new(false),
             mark: Mark::new(TraceKind::Immediate),
             handler: RefCell::new(Box::new(handler)),
         };
@@ -68,38 +71,53 @@ impl Immediate {
     /// Runs the handler behind everything that is in line now. Does nothing if the context is gone.
     #[doc(alias = "tevent_schedule_immediate")]
     pub fn schedule(&self) {
-        self.cancel();
-        if let Some(ctx) = self.node.ctx.upgrade() {
-            let ticket = ctx.enqueue(self.node.clone());
-            let by_trace_hook = self.node.ticket.replace(ticket);
-            if by_trace_hook != Ticket::NONE {
-                ctx.dequeue(by_trace_hook);
-            }
-            self.node.mark.attach(&ctx);
+        self.node.leave();
+        if let Some(ctx) = self.node.ctx() {
+            self.node.enqueue(&ctx);
+            self.attach(Some(&ctx), &ctx);
         }
+    }
+
+    /// Moves to `ctx` and runs the handler there, behind everything that is in line now.
+    ///
+    /// It leaves the line of the context where it was, and belongs to `ctx` from now on. One whose
+    /// context is gone can be used again in this way. If `ctx` comes to it inside its own handler,
+    /// which runs it, the handler runs again when it has returned.
+    pub fn schedule_on(&self, ctx: &Context) {
+        self.node.leave();
+        let former = self.node.ctx();
+        self.node.ctx.replace(ctx.downgrade());
+        self.node.enqueue(ctx);
+        self.attach(former.as_ref(), ctx);
     }
 
     /// Does not run any more until it is scheduled again.
     #[doc(alias = "tevent_reset_immediate")]
     pub fn cancel(&self) {
-        let ticket = self.node.ticket.replace(Ticket::NONE);
+        self.node.leave();
         // In its own handler it is not in line, but attached.
-        if ticket == Ticket::NONE && !self.node.mark.is_attached() {
-            return;
+        if self.node.mark.is_attached() {
+            if let Some(ctx) = self.node.ctx() {
+                self.node.mark.detach(&ctx);
+            }
         }
-        let Some(ctx) = self.node.ctx.upgrade() else {
-            return;
-        };
-        if ticket != Ticket::NONE {
-            ctx.dequeue(ticket);
+    }
+
+    /// Tells the hooks that it was scheduled, unless one of them takes it back.
+    fn attach(&self, former: Option<&Context>, ctx: &Context) {
+        if let Some(former) = former {
+            self.node.mark.detach(former);
         }
-        self.node.mark.detach(&ctx);
+        if self.is_scheduled() {
+            self.node.mark.attach(ctx);
+        }
     }
 
     /// Whether it waits in line.
     #[must_use]
     pub fn is_scheduled(&self) -> bool {
-        self.node.ticket.get() != Ticket::NONE
+        let is_waiting = self.node.ticket.get() != Ticket::NONE || self.node.is_put_off.get();
+        is_waiting && self.node.ctx().is_some()
     }
 
     /// The tag that trace hooks see: what was set last, zero at first.
@@ -113,6 +131,26 @@ impl Immediate {
     #[doc(alias = "tevent_immediate_set_tag")]
     pub fn set_tag(&self, tag: u64) {
         self.node.mark.set_tag(tag);
+    }
+}
+
+impl ImmediateNode {
+    fn ctx(&self) -> Option<Context> {
+        self.ctx.borrow().upgrade()
+    }
+
+    fn enqueue(self: &Rc<Self>, ctx: &Context) {
+        self.ticket.set(ctx.enqueue(self.clone()));
+    }
+
+    fn leave(&self) {
+        self.is_put_off.set(false);
+        let ticket = self.ticket.replace(Ticket::NONE);
+        if ticket != Ticket::NONE {
+            if let Some(ctx) = self.ctx() {
+                ctx.dequeue(ticket);
+            }
+        }
     }
 }
 
@@ -133,8 +171,17 @@ impl fmt::Debug for Immediate {
 impl Run for ImmediateNode {
     fn run(self: Rc<Self>, ctx: &Context) {
         self.ticket.set(Ticket::NONE);
-        ctx.handle(&self.mark, || (self.handler.borrow_mut())());
-        if self.ticket.get() == Ticket::NONE {
+        let Ok(mut handler) = self.handler.try_borrow_mut() else {
+            self.is_put_off.set(true);
+            return;
+        };
+        ctx.handle(&self.mark, &mut **handler);
+        drop(handler);
+        if self.is_put_off.take() {
+            if let Some(ctx) = self.ctx() {
+                self.enqueue(&ctx);
+            }
+        } else if self.ticket.get() == Ticket::NONE {
             self.mark.detach(ctx);
         }
     }

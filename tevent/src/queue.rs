@@ -1,16 +1,20 @@
 //! [`Queue`], a line in which one member at a time has its turn.
 
+mod queued;
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use crate::context::{Context, WeakContext};
+use crate::error;
 use crate::list::{List, Place};
-use crate::request::{Completer, End, Ended, Held, Request, Work};
+use crate::request::{Completer, Ended, Request};
 use crate::run_queue::{Run, Ticket};
-use crate::token::Token;
 use crate::trace::{Mark, TraceKind};
+
+use queued::Queued;
 
 /// A line in which the first has its turn until it leaves, and then the next.
 ///
@@ -353,6 +357,45 @@ impl QueueEntry {
     pub fn set_tag(&self, tag: u64) {
         self.member.mark.set_tag(tag);
     }
+
+    /// Gives the turn back without leaving: `trigger` runs when the queue begins turns again.
+    ///
+    /// The entry stays the first of its queue, so its turn is the next after [`Queue::start`].
+    ///
+    /// # Errors
+    /// `EINVAL`, and `trigger` is dropped, if the queue runs or is gone or it is another entry's turn.
+    ///
+    /// # Examples
+    /// ```
+    /// use tevent::{Context, Queue};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = Context::new()?;
+    /// let queue = Queue::new(&ctx);
+    /// let turn = ctx.run_until(queue.wait())??;
+    /// queue.stop(); // until what the turn is needed for is back
+    /// turn.untrigger(|turn| assert!(turn.is_ok()))?;
+    /// queue.start();
+    /// ctx.run()
+    /// # }
+    /// ```
+    ///
+    /// # Source
+    /// `tevent_queue_entry_untrigger()`. Differs: takes the next trigger, because the last one is used
+    /// up; and C ends the process instead of returning an error.
+    #[doc(alias = "tevent_queue_entry_untrigger")]
+    pub fn untrigger(&self, trigger: impl FnOnce(io::Result<()>) + 'static) -> io::Result<()> {
+        let line = &self.member.line;
+        // An entry of a queue that is gone has no place, and the queue no first.
+        let first = line.members.borrow().front().map(|(first, _)| first);
+        let has_turn = first == Some(self.member.place.get()) && line.is_first_triggered.get();
+        if line.is_running.get() || !has_turn {
+            return Err(error::no_turn_to_give_back());
+        }
+        line.is_first_triggered.set(false);
+        drop(self.member.trigger.replace(Some(Box::new(trigger))));
+        Ok(())
+    }
 }
 
 impl Drop for QueueEntry {
@@ -389,109 +432,5 @@ impl fmt::Debug for QueueEntry {
         f.debug_struct("QueueEntry")
             .field("is_waiting", &is_waiting)
             .finish_non_exhaustive()
-    }
-}
-
-/// The work of a request that stands in a queue.
-struct Queued<T: 'static, E: 'static> {
-    resident: Token,
-    entry: Cell<Option<QueueEntry>>,
-    subreq: Cell<Option<Held>>,
-    completer: Cell<Option<Completer<T, E>>>,
-}
-
-impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
-    /// The work of `request`, whose `completer` it owns from now on.
-    fn new(request: &Request<T, E>, completer: Completer<T, E>) -> Rc<Self> {
-        let queued = Rc::new(Self {
-            resident: request.node().resident(),
-            entry: Cell::new(None),
-            subreq: Cell::new(None),
-            completer: Cell::new(None),
-        });
-        completer.set_work(queued.clone(), 0);
-        queued.completer.set(Some(completer));
-        queued
-    }
-}
-
-impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
-    fn triggered(
-        self: Rc<Self>,
-        turn: io::Result<()>,
-        start: impl FnOnce() -> Request<T, E> + 'static,
-    ) {
-        if turn.is_err() {
-            self.finish(Err(Ended::Canceled.into()));
-            return;
-        }
-        let weak: Weak<Self> = Rc::downgrade(&self);
-        let unless_started = Abandon(Some(self.clone()));
-        let subreq = match self.entry_ctx() {
-            Some(ctx) => {
-                let _current = ctx.residents().make_current(self.resident);
-                start()
-            }
-            None => start(),
-        };
-        unless_started.defuse();
-        let subreq = subreq.on_done(move |result| {
-            if let Some(queued) = weak.upgrade() {
-                queued.finish(result);
-            }
-        });
-        // `start` may have dropped the request that it was to serve.
-        let is_wanted = self
-            .completer
-            .take()
-            .map(|completer| self.completer.set(Some(completer)));
-        if is_wanted.is_some() {
-            self.subreq.set(Some(subreq.held()));
-        }
-    }
-
-    /// The context, as long as the request is in the queue.
-    fn entry_ctx(&self) -> Option<Context> {
-        let entry = self.entry.take()?;
-        let ctx = entry.member.line.ctx.upgrade();
-        self.entry.set(Some(entry));
-        ctx
-    }
-
-    fn finish(&self, result: Result<T, E>) {
-        // The completion is put in line first, the next turn behind it.
-        if let Some(completer) = self.completer.take() {
-            completer.finish(result);
-        }
-        drop(self.subreq.take());
-        drop(self.entry.take());
-    }
-}
-
-/// Abandons a queued request, unless it is defused: its `start` has panicked.
-struct Abandon<T: 'static, E: From<Ended> + 'static>(Option<Rc<Queued<T, E>>>);
-
-impl<T: 'static, E: From<Ended> + 'static> Abandon<T, E> {
-    fn defuse(mut self) {
-        self.0 = None;
-    }
-}
-
-impl<T: 'static, E: From<Ended> + 'static> Drop for Abandon<T, E> {
-    fn drop(&mut self) {
-        if let Some(queued) = self.0.take() {
-            queued.finish(Err(Ended::Abandoned.into()));
-        }
-    }
-}
-
-impl<T: 'static, E: From<Ended> + 'static> Work for Queued<T, E> {
-    fn stopped(self: Rc<Self>, _: usize, end: End) {
-        drop(self.subreq.take());
-        // As in `finish`, the next turn stands behind the completion.
-        if let (Some(completer), End::Ended(ended)) = (self.completer.take(), end) {
-            completer.error(ended.into());
-        }
-        drop(self.entry.take());
     }
 }

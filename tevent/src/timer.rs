@@ -89,14 +89,15 @@ impl Timer {
     /// nothing if the context is gone.
     #[doc(alias = "tevent_update_timer")]
     pub fn arm(&self, deadline: Instant) {
-        self.disarm();
+        self.node.leave();
         if let Some(ctx) = self.node.ctx.upgrade() {
             let token = ctx.arm(deadline, self.node.clone());
-            let armed = self.node.armed.replace(Some((deadline, token)));
-            if let Some((_, by_trace_hook)) = armed {
-                ctx.disarm(by_trace_hook);
+            self.node.armed.set(Some((deadline, token)));
+            self.node.mark.detach(&ctx);
+            // Unless a trace hook has taken it back.
+            if self.node.armed.get().is_some() {
+                self.node.mark.attach(&ctx);
             }
-            self.node.mark.attach(&ctx);
         }
     }
 
@@ -110,18 +111,13 @@ impl Timer {
 
     /// Does not fire any more until it is armed again.
     pub fn disarm(&self) {
-        let armed = self.node.armed.take();
+        self.node.leave();
         // In its own handler it is not armed, but attached.
-        if armed.is_none() && !self.node.mark.is_attached() {
-            return;
+        if self.node.mark.is_attached() {
+            if let Some(ctx) = self.node.ctx.upgrade() {
+                self.node.mark.detach(&ctx);
+            }
         }
-        let Some(ctx) = self.node.ctx.upgrade() else {
-            return;
-        };
-        if let Some((_, token)) = armed {
-            ctx.disarm(token);
-        }
-        self.node.mark.detach(&ctx);
     }
 
     /// When it will fire; nothing while it is idle.
@@ -141,6 +137,16 @@ impl Timer {
     #[doc(alias = "tevent_timer_set_tag")]
     pub fn set_tag(&self, tag: u64) {
         self.node.mark.set_tag(tag);
+    }
+}
+
+impl TimerNode {
+    fn leave(&self) {
+        if let Some((_, token)) = self.armed.take() {
+            if let Some(ctx) = self.ctx.upgrade() {
+                ctx.disarm(token);
+            }
+        }
     }
 }
 

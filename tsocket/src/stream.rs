@@ -6,6 +6,7 @@ mod ops;
 mod pdu;
 mod queued;
 mod read;
+mod source;
 mod transport;
 mod write;
 
@@ -33,7 +34,7 @@ use crate::{Address, Failed, errors};
 ///
 /// A stream belongs to the context it was made on. It is a handle: clones are the same stream, and when
 /// the last one is gone the stream is [aborted](Self::abort). A request that is outstanding is no
-/// handle; the [queued](Self::writev_queued) operations, [`Steps`](tevent::Steps) and futures hold one
+/// handle, except that a [`disconnect`](Self::disconnect) goes on; the [queued](Self::writev_queued) operations, [`Steps`](tevent::Steps) and futures hold one
 /// like any user.
 ///
 /// One read and one write may be outstanding; a second one fails with `EBUSY`. To wait in line is what
@@ -414,7 +415,8 @@ impl Drop for Stream {
     fn drop(&mut self) {
         let left = self.core.handles.get() - 1;
         self.core.handles.set(left);
-        if left == 0 {
+        // An orderly end that has begun belongs to its request.
+        if left == 0 && self.core.phase() != Phase::Disconnecting {
             self.core.abort();
         }
     }

@@ -9,9 +9,10 @@ use tevent::{Completer, Context, End, Readiness, WeakContext, Work};
 use super::StreamOps;
 use super::disconnect::Disconnect;
 use super::read::PendingRead;
+use super::source::Source;
 use super::transport::Transport;
 use super::write::{Rest, Write, WriteFully};
-use crate::buffers::{PartsMut, WriteBuffers};
+use crate::buffers::WriteBuffers;
 use crate::chunk::Pool;
 use crate::read_ahead::ReadAhead;
 use crate::ready::{Front, Ready};
@@ -39,14 +40,14 @@ pub(super) struct Core {
     pub(super) disconnect: Cell<Option<Disconnect>>,
     pub(super) handles: Cell<usize>,
     ready: Ready,
-    ahead: RefCell<ReadAhead>,
+    pub(super) ahead: RefCell<ReadAhead>,
     // Set as long as a read is outstanding, also while an attempt has it out of its slot.
     is_reading: Cell<bool>,
     read: Cell<Option<PendingRead>>,
     write: Cell<Option<Box<dyn Write>>>,
     shutdown: Cell<Option<Completer<()>>>,
     // The first error of each side. A reader first gets what has arrived.
-    read_error: RefCell<Option<io::Error>>,
+    pub(super) read_error: RefCell<Option<io::Error>>,
     write_error: RefCell<Option<io::Error>>,
     phase: Cell<Phase>,
 }
@@ -176,7 +177,7 @@ impl Core {
 
     /// Attempts `read`, and keeps it if it has to wait.
     fn attempt_read(self: &Rc<Self>, read: PendingRead, is_new: bool) {
-        let mut source = Source { core: self };
+        let mut source = Source::new(self);
         match read {
             PendingRead::Some(read) => match self.outcome(read.attempt(&mut source)) {
                 Some(result) => read.completer.finish(result),
@@ -218,7 +219,10 @@ impl Core {
     pub(super) fn try_write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut ops = self.ops.borrow_mut();
         let ops = ops.as_deref_mut().ok_or_else(errors::closed)?;
-        ops.try_writev(buffers).inspect_err(|error| {
+        let written = ops.try_writev(buffers);
+        let written =
+            written.and_then(|len| (len > 0).then_some(len).ok_or_else(errors::broken_pipe));
+        written.inspect_err(|error| {
             if error.kind() != ErrorKind::WouldBlock {
                 self.note_write_error(error);
                 // What had arrived before may never be told now that the connection is gone.
@@ -239,7 +243,7 @@ impl Core {
         }
     }
 
-    fn note_read_error(&self, error: &io::Error) {
+    pub(super) fn note_read_error(&self, error: &io::Error) {
         if error.kind() != ErrorKind::WouldBlock {
             self.read_error
                 .borrow_mut()
@@ -449,50 +453,5 @@ impl Core {
             write.finish(Err(end.into()));
         }
         self.resume_shutdown();
-    }
-}
-
-/// Where the attempts of a read get their bytes.
-pub(super) struct Source<'a> {
-    core: &'a Core,
-}
-
-impl Source<'_> {
-    pub(super) fn pool(&self) -> &Rc<Pool> {
-        &self.core.pool
-    }
-
-    /// Makes one attempt to fill `parts`, of `wanted` bytes; 0 is the end of the stream.
-    pub(super) fn try_fill(&mut self, parts: PartsMut<'_>, wanted: usize) -> io::Result<usize> {
-        let pool = &self.core.pool;
-        self.attempt(|ahead, ops| ahead.try_fill(ops, pool, parts, wanted))
-    }
-
-    /// Makes one attempt to fill `buffer`; 0 is the end of the stream.
-    pub(super) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let pool = &self.core.pool;
-        self.attempt(|ahead, ops| ahead.try_read(ops, pool, buffer))
-    }
-
-    fn attempt(
-        &self,
-        fill: impl FnOnce(&mut ReadAhead, &mut dyn StreamOps) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let Self { core } = self;
-        let mut ops = core.ops.borrow_mut();
-        let ops = &mut **ops.as_mut().ok_or_else(errors::closed)?;
-        let filled = fill(&mut core.ahead.borrow_mut(), ops);
-        match filled {
-            // What has ended in an error has no good end.
-            Ok(0) => match &*core.read_error.borrow() {
-                Some(error) => Err(errors::again(error)),
-                None => Ok(0),
-            },
-            Ok(filled) => Ok(filled),
-            Err(error) => {
-                core.note_read_error(&error);
-                Err(error)
-            }
-        }
     }
 }

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use tevent::{Completer, Queue, Request, Work};
 
 use super::Stream;
-use super::core::Source;
 use super::read::{PendingRead, Read};
+use super::source::Source;
 use crate::chunk::{Chunk, Pool};
 use crate::{errors, queued};
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tevent::{Completer, Work};
 
-use super::core::Source;
+use super::source::Source;
 use crate::buffers::{PartsMut, ReadBuffers};
 use crate::chunk::{Chunk, Pool};
 use crate::{Failed, errors};

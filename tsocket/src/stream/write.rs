@@ -4,8 +4,8 @@ use std::io::{self, IoSlice};
 
 use tevent::Completer;
 
+use crate::Failed;
 use crate::buffers::{Parts, WriteBuffers};
-use crate::{Failed, errors};
 
 /// A write that goes on until everything was taken.
 pub(super) trait Write {
@@ -49,10 +49,7 @@ impl<B: WriteBuffers> Write for WriteFully<B> {
         while rest.written < rest.wanted {
             let mut parts = Parts::skipping(rest.written);
             rest.buffers.parts(&mut parts);
-            match write(parts.slices())? {
-                0 => return Err(errors::broken_pipe()),
-                written => rest.written += written,
-            }
+            rest.written += write(parts.slices())?;
         }
         Ok(())
     }
