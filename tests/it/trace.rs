@@ -45,7 +45,7 @@ fn trace_until_death(
     kind: TraceKind,
     story: impl FnOnce(&Context, &Log) -> Box<dyn std::any::Any>,
 ) {
-    let mortal = Context::with_backend(ctx.backend()).unwrap();
+    let mortal = Context::with_backend(ctx.backend()).expect("a second context");
     let log = trace(&mortal, kind);
     let inert = story(&mortal, &log);
     expect_order(&log, &[]);

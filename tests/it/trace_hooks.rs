@@ -393,7 +393,8 @@ fn the_hook_is_told_again_after_it_has_panicked() {
 /// Runs `story` on a context with a manual clock, and returns what was slow: a second or more.
 fn slow_in(story: impl FnOnce(&Context, &ManualClock)) -> Vec<SlowHandler> {
     let clock = ManualClock::new();
-    let ctx = Context::builder().manual_clock(&clock).build().unwrap();
+    let ctx = Context::builder().manual_clock(&clock);
+    let ctx = ctx.build().expect("there is a back end");
     let slow: Rc<RefCell<Vec<SlowHandler>>> = Rc::default();
     let seen = slow.clone();
     let hook = move |slow: &SlowHandler| seen.borrow_mut().push(slow.clone());
