@@ -110,9 +110,10 @@ impl Timer {
         }
     }
 
-    /// When it will fire; nothing while it is idle.
+    /// When it will fire; nothing while it is idle, or if the context is gone.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        self.node.ctx.upgrade()?;
         self.node.armed.get().map(|(deadline, _)| deadline)
     }
 }
