@@ -14,6 +14,7 @@ mod memory;
 mod npa;
 mod own_kinds;
 mod pdu;
+mod porting;
 mod queue;
 mod queue_model;
 mod queued;

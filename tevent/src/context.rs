@@ -149,6 +149,7 @@ impl Context {
     }
 
     /// The time by the context's clock: monotonic, or the manual one it was built with.
+    #[doc(alias = "tevent_timeval_current")]
     #[must_use]
     pub fn now(&self) -> Instant {
         self.inner.clock.now()
@@ -174,6 +175,7 @@ impl Context {
 
     /// Everything that is outstanding, as a tree.
     #[doc(alias = "tevent_req_print")]
+    #[doc(alias = "tevent_req_default_print")]
     #[must_use]
     pub fn dump(&self) -> Dump {
         self.inner.residents.dump(self.inner.clock.read())

@@ -17,7 +17,7 @@
 //!    [`ManualClock`] lets hours pass at once in a test.
 //!
 //! Everything stays on the thread that made it; only [`Remote`] crosses threads. Names of the C
-//! library (`tevent_add_fd`, …) are search aliases.
+//! library (`tevent_add_fd`, …) are search aliases; [`porting`] lists all of them.
 //!
 //! # Examples
 //! ```
@@ -33,6 +33,9 @@
 //! ctx.run()
 //! # }
 //! ```
+
+#[doc = include_str!("../PORTING.md")]
+pub mod porting {}
 
 #[cfg(not(unix))]
 compile_error!("tevent needs a unix system: its event sources are descriptors and signals");

@@ -94,6 +94,7 @@ impl Timer {
 
     /// Fires once `timeout` is over, counted from now; zero means as soon as possible, and
     /// [`Duration::MAX`] never.
+    #[doc(alias = "tevent_timeval_current_ofs")]
     pub fn arm_after(&self, timeout: Duration) {
         if let Some(ctx) = self.node.ctx.upgrade() {
             self.arm(ctx.after(timeout));
