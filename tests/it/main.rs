@@ -2,6 +2,7 @@
 
 mod datagrams;
 mod deps;
+mod differences;
 mod dump;
 mod fd_events;
 mod futures;
