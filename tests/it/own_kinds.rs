@@ -1,12 +1,14 @@
 //! What users bring themselves: buffers, kinds of addresses, and frames built by hand.
 
 use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
 
-use tevent::Context;
-use tevent_tests::contract::done;
+use rustix::io::Errno;
+use tevent::{Context, Readiness};
+use tevent_tests::contract::{done, gives_back};
 use tsocket::{
-    Address, AddressKind, Buffers, DISCONNECT_BYTES, Parts, PartsMut, ReadBuffers, WriteBuffers,
-    memory,
+    Address, AddressKind, Buffers, DISCONNECT_BYTES, Parts, PartsMut, ReadBuffers, Stream,
+    StreamOps, WriteBuffers, memory,
 };
 use tsocket_npa::{FrameError, MessageHeader, message_mode};
 
@@ -118,4 +120,64 @@ fn a_disconnect_drains_a_bounded_number_of_bytes() {
         "{} bytes",
         failed.transferred
     );
+}
+
+#[test]
+fn a_disconnect_goes_on_when_the_last_handle_is_gone() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::stream_pair(&ctx);
+    done(&ctx, near.writev(b"last words".to_vec()));
+    near.disconnect().detach();
+    drop(near);
+    assert_eq!(&*done(&ctx, far.read(100)), b"last words");
+    assert!(
+        done(&ctx, far.read(100)).is_empty(),
+        "the end is an orderly one"
+    );
+    assert_eq!(ctx.dump().entries().len(), 1, "it waits for the other end");
+    drop(far);
+    ctx.run().unwrap();
+    assert!(ctx.dump().entries().is_empty());
+}
+
+/// A stream whose writes answer that they took nothing.
+struct Refusing;
+
+impl StreamOps for Refusing {
+    fn try_readv(&mut self, _: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn try_writev(&mut self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn pending_bytes(&mut self) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn try_shutdown(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn local_address(&self) -> io::Result<Address> {
+        Ok(Address::unix_unnamed())
+    }
+
+    fn peer_address(&self) -> io::Result<Address> {
+        Ok(Address::unix_unnamed())
+    }
+
+    fn told(&mut self, readiness: Readiness) -> Readiness {
+        readiness
+    }
+
+    fn unwanted(&mut self, _: Readiness) {}
+}
+
+#[test]
+fn a_write_of_which_nothing_is_taken_fails_instead_of_hanging() {
+    let ctx = Context::new().unwrap();
+    let stream = Stream::new(&ctx, |_| Ok(Box::new(Refusing))).unwrap();
+    gives_back(&ctx, stream.writev(b"anybody?".to_vec()), Errno::PIPE);
 }

@@ -6,6 +6,7 @@ mod ops;
 mod pdu;
 mod queued;
 mod read;
+mod source;
 mod transport;
 mod write;
 
@@ -22,7 +23,7 @@ pub use transport::Transport;
 
 use self::core::{Core, Phase};
 use self::read::{PendingRead, ReadFully, ReadSome};
-use self::write::WriteFully;
+use self::write::{Begun, Rest};
 use crate::buffers::{MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
 use crate::chunk::{Chunk, Pool};
 use crate::read_ahead::ReadAhead;
@@ -33,7 +34,7 @@ use crate::{Address, Failed, errors};
 ///
 /// A stream belongs to the context it was made on. It is a handle: clones are the same stream, and when
 /// the last one is gone the stream is [aborted](Self::abort). A request that is outstanding is no
-/// handle; the [queued](Self::writev_queued) operations, [`Steps`](tevent::Steps) and futures hold one
+/// handle, except that a [`disconnect`](Self::disconnect) goes on; the [queued](Self::writev_queued) operations, [`Steps`](tevent::Steps) and futures hold one
 /// like any user.
 ///
 /// One read and one write may be outstanding; a second one fails with `EBUSY`. To wait in line is what
@@ -179,11 +180,7 @@ impl Stream {
         };
         match check {
             Ok(()) => {
-                let read = ReadSome {
-                    max,
-                    read: Chunk::default(),
-                    completer,
-                };
+                let read = ReadSome { max, completer };
                 self.core.begin_read(PendingRead::Some(read));
             }
             Err(error) => completer.error(error),
@@ -251,12 +248,25 @@ impl Stream {
     #[doc(alias = "tstream_writev_recv")]
     #[track_caller]
     pub fn writev<B: WriteBuffers>(&self, buffers: B) -> Request<B, Failed<B>> {
-        let (request, completer) = Request::pair(&self.core.ctx, "writev");
-        self.writev_with(buffers, completer);
-        request
+        match self.begin_write(buffers) {
+            Begun::Over(result) => Request::finished(&self.core.ctx, "writev", result),
+            Begun::Waits(rest) => {
+                let (request, completer) = Request::pair(&self.core.ctx, "writev");
+                self.core.park_write(rest, completer);
+                request
+            }
+        }
     }
 
     fn writev_with<B: WriteBuffers>(&self, buffers: B, completer: Completer<B, Failed<B>>) {
+        match self.begin_write(buffers) {
+            Begun::Over(result) => completer.finish(result),
+            Begun::Waits(rest) => self.core.park_write(rest, completer),
+        }
+    }
+
+    /// Makes the first attempt at a write.
+    fn begin_write<B: WriteBuffers>(&self, buffers: B) -> Begun<B> {
         let mut parts = Parts::skipping(0);
         buffers.parts(&mut parts);
         let attempted = check_extent(parts.extent()).and_then(|wanted| {
@@ -267,21 +277,17 @@ impl Stream {
             }
         });
         match attempted {
-            Ok((wanted, written)) if written == wanted => completer.done(buffers),
-            Ok((wanted, written)) => {
-                let write = WriteFully {
-                    buffers,
-                    wanted,
-                    written,
-                    completer,
-                };
-                self.core.park_write(Box::new(write), written > 0);
-            }
-            Err(error) => completer.error(Failed {
+            Ok((wanted, written)) if written == wanted => Begun::Over(Ok(buffers)),
+            Ok((wanted, written)) => Begun::Waits(Rest {
+                buffers,
+                wanted,
+                written,
+            }),
+            Err(error) => Begun::Over(Err(Failed {
                 error,
                 buffers,
                 transferred: 0,
-            }),
+            })),
         }
     }
 
@@ -409,7 +415,8 @@ impl Drop for Stream {
     fn drop(&mut self) {
         let left = self.core.handles.get() - 1;
         self.core.handles.set(left);
-        if left == 0 {
+        // An orderly end that has begun belongs to its request.
+        if left == 0 && self.core.phase() != Phase::Disconnecting {
             self.core.abort();
         }
     }
