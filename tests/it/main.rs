@@ -1,5 +1,6 @@
 //! Stories that cross the crates.
 
+mod combine;
 mod datagrams;
 mod deps;
 mod differences;
@@ -9,6 +10,7 @@ mod futures;
 mod groups;
 mod handlers;
 mod immediates;
+mod intervals;
 mod listeners;
 mod loop_order;
 mod memory;
@@ -16,6 +18,8 @@ mod npa;
 mod own_kinds;
 mod pdu;
 mod porting;
+mod profiles;
+mod progress;
 mod queue;
 mod queue_model;
 mod queued;
@@ -36,4 +40,5 @@ mod upstream_context;
 mod upstream_fd;
 mod upstream_fd3;
 mod upstream_queue;
+mod upstream_req;
 mod upstream_threads;

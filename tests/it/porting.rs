@@ -183,22 +183,29 @@ fn collect(source: &str, items: &mut BTreeMap<String, BTreeSet<String>>) {
             owner = Some(implemented_for(line));
         } else if line == "}" {
             owner = None;
+            aliases.clear();
         } else if let Some(name) = declared(code) {
-            let name = match &owner {
+            let path = match &owner {
                 Some(owner) => format!("{owner}::{name}"),
                 None => name.to_owned(),
             };
-            let known: &mut BTreeSet<String> = items.entry(name).or_default();
+            if line.starts_with("pub ") && line.ends_with('{') {
+                owner = Some(name.to_owned()); // of its fields
+            }
+            let known: &mut BTreeSet<String> = items.entry(path).or_default();
             known.append(&mut aliases);
         }
     }
 }
 
-/// The name of the public item that a line declares.
+/// The name of the public item or field that a line declares.
 fn declared(code: &str) -> Option<&str> {
     let rest = code.strip_prefix("pub ")?;
-    let rest = rest.strip_prefix("async ").unwrap_or(rest);
-    let (_, rest) = rest.split_once(' ')?;
+    let (first, others) = rest.split_once(' ')?;
+    if let Some(field) = first.strip_suffix(':') {
+        return Some(field);
+    }
+    let rest = others.strip_prefix("fn ").unwrap_or(others); // an async or const one
     let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_')?;
     Some(&rest[..end])
 }

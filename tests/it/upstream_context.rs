@@ -1,11 +1,11 @@
 //! Scenarios `context` and `fd_speed`: pipes and signals at once, and a pipe with idle company.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tevent::{Context, FdEvent, Interest, Readiness, Signal, Timer};
+use tevent::{Context, Delivery, FdEvent, Interest, Readiness, Signal, Timer};
 use tevent_tests::{alone_with_signals, on_every_backend, raise, run_to, scaled};
 
 const USR1: i32 = Signal::USR1;
@@ -21,6 +21,10 @@ fn counter() -> Rc<Cell<usize>> {
 
 fn add(counter: &Cell<usize>, count: usize) {
     counter.set(counter.get() + count);
+}
+
+fn times(told: &Delivery) -> usize {
+    told.count.try_into().expect("so many fit")
 }
 
 fn read_one(reader: &OwnedFd) {
@@ -66,16 +70,11 @@ fn every_signal_that_a_reader_raises_is_counted_once_by_each_handler() {
         let idle_writer = idle(ctx, writing.get_ref(), Interest::READ);
 
         let seen = alarms.clone();
-        let always = Signal::new(ctx, ALRM, move |n| add(&seen, n as usize)).unwrap();
-        let once: Rc<RefCell<Option<Signal>>> = Rc::default();
-        let (slot, seen) = (once.clone(), alarms.clone());
-        let first_only = Signal::new(ctx, ALRM, move |n| {
-            add(&seen, n as usize);
-            drop(slot.take());
-        });
-        once.replace(Some(first_only.unwrap()));
+        let always = Signal::new(ctx, ALRM, move |told| add(&seen, times(&told))).unwrap();
+        let seen = alarms.clone();
+        let once = Signal::once(ctx, ALRM, move |told| add(&seen, times(&told))).unwrap();
         let seen = users.clone();
-        let user = Signal::new(ctx, USR1, move |n| add(&seen, n as usize)).unwrap();
+        let user = Signal::new(ctx, USR1, move |told| add(&seen, times(&told))).unwrap();
 
         let is_over = Rc::new(Cell::new(false));
         let over = is_over.clone();
@@ -89,8 +88,7 @@ fn every_signal_that_a_reader_raises_is_counted_once_by_each_handler() {
         assert!(reads.get() > 0);
         assert_eq!(alarms.get(), reads.get() + 1, "one handler ran only once");
         assert_eq!(users.get(), reads.get());
-        assert!(once.borrow().is_none());
-        drop((always, user));
+        drop((always, once, user));
         ctx.run().unwrap();
     });
 }
