@@ -8,6 +8,7 @@ mod groups;
 mod handlers;
 mod immediates;
 mod loop_order;
+mod pool;
 mod queue;
 mod queue_model;
 mod remote;

@@ -47,6 +47,7 @@ mod immediate;
 mod interest;
 mod list;
 mod poller;
+mod pool;
 mod queue;
 mod remote;
 mod request;
