@@ -1,5 +1,6 @@
 //! Stories that cross the crates.
 
+mod datagrams;
 mod deps;
 mod dump;
 mod fd_events;
@@ -7,15 +8,24 @@ mod futures;
 mod groups;
 mod handlers;
 mod immediates;
+mod listeners;
 mod loop_order;
+mod memory;
+mod npa;
+mod own_kinds;
+mod pdu;
 mod pool;
 mod queue;
 mod queue_model;
+mod queued;
 mod remote;
 mod requests;
 mod requests_ended;
 mod signals;
 mod steps;
+mod stream_calls;
+mod stream_contract;
+mod stream_ends;
 mod tidy;
 mod timers;
 mod types;

@@ -1,5 +1,6 @@
 //! Shared verbs of the tests.
 
+pub mod contract;
 mod log;
 mod random;
 mod signals;

@@ -15,12 +15,12 @@ use crossbeam_channel::Receiver;
 
 pub use builder::ContextBuilder;
 
-use crate::clock::{Clock, Tick};
+use crate::clock::Clock;
 use crate::dump::{Dump, Residents};
 use crate::fd::FdTable;
 use crate::poller;
 use crate::remote::{Remote, RemoteCall};
-use crate::run_queue::{Job, Run, RunQueue, Ticket};
+use crate::run_queue::{Run, RunQueue, Ticket};
 use crate::signal::SignalNode;
 use crate::stats::{Counters, Stats};
 use crate::timer::heap::Heap;
@@ -81,7 +81,7 @@ pub struct WeakContext {
 struct Inner {
     clock: Clock,
     // The time as of this round, or of its wait.
-    now: Cell<Tick>,
+    now: Cell<Instant>,
     round: Round,
     run_queue: RefCell<RunQueue>,
     timers: RefCell<Heap<Rc<dyn Run>>>,
@@ -178,7 +178,7 @@ impl Context {
     #[doc(alias = "tevent_req_print")]
     #[must_use]
     pub fn dump(&self) -> Dump {
-        self.inner.residents.dump(self.inner.clock.read())
+        self.inner.residents.dump(self.now())
     }
 
     /// The one `T` of this context, made on first use: for what all sockets of a context share.
@@ -217,7 +217,7 @@ impl Context {
     }
 
     /// The time of the present round: cheap, and good enough for ages.
-    pub(crate) fn round_now(&self) -> Tick {
+    pub(crate) fn round_now(&self) -> Instant {
         self.inner.now.get()
     }
 
@@ -226,14 +226,14 @@ impl Context {
         self.inner.clock.after(timeout)
     }
 
-    pub(crate) fn enqueue(&self, job: Job) -> Ticket {
-        self.inner.run_queue.borrow_mut().push_back(job)
+    pub(crate) fn enqueue(&self, node: Rc<dyn Run>) -> Ticket {
+        self.inner.run_queue.borrow_mut().push_back(node)
     }
 
     pub(crate) fn dequeue(&self, ticket: Ticket) {
-        // The job is dropped after the borrow: its drop may be anybody's.
-        let job = self.inner.run_queue.borrow_mut().remove(ticket);
-        drop(job);
+        // The node is dropped after the borrow: its drop may be anybody's.
+        let node = self.inner.run_queue.borrow_mut().remove(ticket);
+        drop(node);
     }
 
     pub(crate) fn arm(&self, deadline: Instant, node: Rc<dyn Run>) -> Token {

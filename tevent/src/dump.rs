@@ -5,60 +5,70 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::panic::Location;
-use std::rc::Weak;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::clock::Tick;
 use crate::token::{Table, Token};
 
 /// Who one outstanding computation is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Origin {
-    pub(crate) kind: &'static str,
-    pub(crate) location: &'static Location<'static>,
-    pub(crate) created: Tick,
-    /// The computation that it is a part of, or nobody.
-    pub(crate) parent: Token,
-}
-
-/// Something that a dump shows.
-pub(crate) trait Resident {
-    fn origin(&self) -> Origin;
+struct Origin {
+    kind: &'static str,
+    location: &'static Location<'static>,
+    created: Instant,
+    // The computation that it is a part of, or nobody.
+    parent: Token,
 }
 
 /// Everything outstanding on a context, and what is running now.
-#[derive(Default)]
 pub(crate) struct Residents {
-    table: RefCell<Table<Weak<dyn Resident>>>,
-    current: Cell<Option<Token>>,
+    table: RefCell<Table<Origin>>,
+    // The computation whose code is running: the parent of whatever it starts.
+    current: Cell<Token>,
 }
 
 impl Residents {
-    pub(crate) fn enter(&self, resident: Weak<dyn Resident>) -> Token {
-        self.table.borrow_mut().insert(resident)
+    pub(crate) fn new() -> Self {
+        Self {
+            table: RefCell::default(),
+            current: Cell::new(Token::NOBODY),
+        }
+    }
+
+    /// A part of the current computation, until it [leaves](Self::leave).
+    pub(crate) fn enter(
+        &self,
+        kind: &'static str,
+        location: &'static Location<'static>,
+        created: Instant,
+    ) -> Token {
+        self.table.borrow_mut().insert(Origin {
+            kind,
+            location,
+            created,
+            parent: self.current.get(),
+        })
     }
 
     pub(crate) fn leave(&self, token: Token) {
-        // The weak reference is dropped after the borrow.
-        let left = self.table.borrow_mut().remove(token);
-        drop(left);
-    }
-
-    /// The computation whose code is running: the parent of whatever it starts.
-    pub(crate) fn current(&self) -> Token {
-        self.current.get().unwrap_or(Token::NOBODY)
+        self.table.borrow_mut().remove(token);
     }
 
     /// Makes `token` the current one until the guard is dropped, also by a panic.
     pub(crate) fn make_current(&self, token: Token) -> CurrentGuard<'_> {
         CurrentGuard {
             residents: self,
-            previous: self.current.replace(Some(token)),
+            previous: self.current.replace(token),
         }
     }
 
-    pub(crate) fn dump(&self, now: Tick) -> Dump {
-        let mut found = self.snapshot();
+    pub(crate) fn dump(&self, now: Instant) -> Dump {
+        let mut found: Vec<(Token, Origin)> = {
+            let table = self.table.borrow();
+            table
+                .iter()
+                .map(|(token, origin)| (token, *origin))
+                .collect()
+        };
         // Latest first: the stack below turns the order round.
         found.sort_by_key(|(token, origin)| Reverse((origin.created, token.generation())));
         let tokens: HashSet<Token> = found.iter().map(|(token, _)| *token).collect();
@@ -85,7 +95,7 @@ impl Residents {
             entries.push(DumpEntry {
                 kind,
                 location,
-                age: now.since(created),
+                age: now.saturating_duration_since(created),
                 depth,
             });
             let below = children.remove(&token).unwrap_or_default();
@@ -97,20 +107,12 @@ impl Residents {
         }
         Dump { entries }
     }
-
-    fn snapshot(&self) -> Vec<(Token, Origin)> {
-        let table = self.table.borrow();
-        let alive = table
-            .iter()
-            .filter_map(|(token, weak)| Some((token, weak.upgrade()?.origin())));
-        alive.collect()
-    }
 }
 
 /// Restores what was current before.
 pub(crate) struct CurrentGuard<'a> {
     residents: &'a Residents,
-    previous: Option<Token>,
+    previous: Token,
 }
 
 impl Drop for CurrentGuard<'_> {

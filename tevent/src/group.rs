@@ -97,13 +97,12 @@ impl Group {
         }
         if !node.has_completion() {
             let members = Rc::downgrade(&self.members);
-            let origin = node.origin();
+            let (kind, location) = (node.kind(), node.location());
             node.set_completion(Box::new(move |result| {
                 let hook = members
                     .upgrade()
                     .and_then(|members| members.on_error.borrow().clone());
                 if let (Err(error), Some(hook)) = (&result, hook) {
-                    let (kind, location) = (origin.kind, origin.location);
                     hook(Stray {
                         kind,
                         location,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::context::{Context, WeakContext};
-use crate::run_queue::{Job, Run, Ticket};
+use crate::run_queue::{Run, Ticket};
 
 /// Runs a handler from the loop, behind everything that was scheduled before it.
 ///
@@ -66,9 +66,7 @@ impl Immediate {
     pub fn schedule(&self) {
         self.cancel();
         if let Some(ctx) = self.node.ctx.upgrade() {
-            self.node
-                .ticket
-                .set(ctx.enqueue(Job::Node(self.node.clone())));
+            self.node.ticket.set(ctx.enqueue(self.node.clone()));
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use polling::Event;
 
 use crate::error;
-use crate::interest::Interest;
+use crate::interest::{Interest, Readiness};
 use crate::sys;
 use crate::token::Token;
 
@@ -18,10 +18,28 @@ const EVENTS_PER_WAIT: usize = 256;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Told {
     pub(crate) token: Token,
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    /// An error, or a hang-up in both directions.
-    pub(crate) failed: bool,
+    pub(crate) readiness: Readiness,
+}
+
+impl Told {
+    /// An error, or a hang-up in both directions, can be read; it can only be written into by those
+    /// who asked for errors.
+    fn new(key: usize, readable: bool, writable: bool, failed: bool) -> Self {
+        let mut readiness = Readiness::NONE;
+        if readable || failed {
+            readiness |= Readiness::READ;
+        }
+        if writable {
+            readiness |= Readiness::WRITE;
+        }
+        if failed {
+            readiness |= Readiness::ERROR;
+        }
+        Self {
+            token: Token::from_key(key),
+            readiness,
+        }
+    }
 }
 
 /// Where the events of a wait are put by each back end.
@@ -142,14 +160,14 @@ fn wait_epoll(
         // Both sides of the conversion are this machine's: the key was stored from a `usize`.
         let key = usize::try_from(event.data.u64()).ok()?;
         let failed = epoll::EventFlags::ERR | epoll::EventFlags::HUP;
-        let readable = epoll::EventFlags::IN | epoll::EventFlags::PRI | failed;
+        let readable = epoll::EventFlags::IN | epoll::EventFlags::PRI;
         let flags = event.flags;
-        Some(Told {
-            token: Token::from_key(key),
-            readable: flags.intersects(readable),
-            writable: flags.intersects(epoll::EventFlags::OUT | failed),
-            failed: flags.intersects(failed),
-        })
+        Some(Told::new(
+            key,
+            flags.intersects(readable),
+            flags.intersects(epoll::EventFlags::OUT | failed),
+            flags.intersects(failed),
+        ))
     }));
     Ok(())
 }
@@ -162,11 +180,9 @@ fn wait_polling(
 ) -> io::Result<()> {
     events.clear();
     poller.wait(events, timeout)?;
-    told.extend(events.iter().map(|event| Told {
-        token: Token::from_key(event.key),
-        readable: event.readable,
-        writable: event.writable,
-        failed: event.is_interrupt() || event.is_err() == Some(true),
+    told.extend(events.iter().map(|event| {
+        let failed = event.is_interrupt() || event.is_err() == Some(true);
+        Told::new(event.key, event.readable, event.writable, failed)
     }));
     Ok(())
 }

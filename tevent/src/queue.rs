@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use crate::context::{Context, WeakContext};
 use crate::list::{List, Place};
 use crate::request::{Completer, End, Ended, Held, Request, Work};
-use crate::run_queue::{Job, Run, Ticket};
+use crate::run_queue::{Run, Ticket};
 use crate::token::Token;
 
 /// A line in which the first has its turn until it leaves, and then the next.
@@ -225,7 +225,7 @@ impl Drop for Queue {
             member.place.set(Place::NONE);
             let is_waiting = member.with_trigger(|trigger| trigger.is_some());
             if is_waiting {
-                member.ticket.set(ctx.enqueue(Job::Node(member.clone())));
+                member.ticket.set(ctx.enqueue(member.clone()));
             }
         }
     }
@@ -263,7 +263,7 @@ impl Line {
     fn schedule(self: &Rc<Self>) {
         if self.wants_turn() && self.ticket.get() == Ticket::NONE {
             if let Some(ctx) = self.ctx.upgrade() {
-                self.ticket.set(ctx.enqueue(Job::Node(self.clone())));
+                self.ticket.set(ctx.enqueue(self.clone()));
             }
         }
     }

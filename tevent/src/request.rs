@@ -89,8 +89,7 @@ impl<T: 'static, E: From<Ended> + 'static> Request<T, E> {
     #[doc(alias = "tevent_req_post")]
     #[track_caller]
     pub fn finished(ctx: impl Into<WeakContext>, kind: &'static str, result: Result<T, E>) -> Self {
-        let node = Node::new(ctx.into(), kind, Location::caller(), E::from);
-        node.finish(result);
+        let node = Node::finished(ctx.into(), kind, Location::caller(), E::from, result);
         Self { node: Some(node) }
     }
 }
@@ -164,6 +163,7 @@ impl<T: 'static, E: 'static> Request<T, E> {
 }
 
 impl<T: 'static, E: 'static> Drop for Request<T, E> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(node) = self.node.take() {
             node.release();
@@ -197,6 +197,7 @@ impl<T: 'static, E: 'static> fmt::Debug for Request<T, E> {
 impl<T: 'static, E: 'static> Completer<T, E> {
     /// Ends the request with `value`.
     #[doc(alias = "tevent_req_done")]
+    #[inline]
     pub fn done(self, value: T) {
         self.finish(Ok(value));
     }
@@ -204,11 +205,13 @@ impl<T: 'static, E: 'static> Completer<T, E> {
     /// Ends the request with `error`.
     #[doc(alias = "tevent_req_error")]
     #[doc(alias = "tevent_req_oom")]
+    #[inline]
     pub fn error(self, error: E) {
         self.finish(Err(error));
     }
 
     /// Ends the request with `result`.
+    #[inline]
     pub fn finish(mut self, result: Result<T, E>) {
         if let Some(node) = self.node.take() {
             node.finish(result);
@@ -251,6 +254,7 @@ impl<T: 'static, E: 'static> Completer<T, E> {
 }
 
 impl<T: 'static, E: 'static> Drop for Completer<T, E> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(node) = self.node.take() {
             node.end(Ended::Abandoned);

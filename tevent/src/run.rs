@@ -25,8 +25,8 @@ impl Context {
     #[doc(alias = "tevent_req_poll")]
     pub fn run_until<T, E>(&self, request: Request<T, E>) -> io::Result<Result<T, E>> {
         let node = request.node();
-        self.run_for(|| node.take_result())?
-            .ok_or_else(error::nothing_left)
+        self.run_for(&mut || node.has_result())?;
+        node.take_result().ok_or_else(error::nothing_left)
     }
 
     /// Runs handlers until `future` is done, and returns what it returned.
@@ -65,20 +65,20 @@ impl Context {
         let waker = Waker::from(root.clone());
         // A future that wakes itself has given way: it goes to the end of the line.
         let again = Immediate::new(self, || {});
-        let value = self.run_for(|| {
+        let mut value = None;
+        self.run_for(&mut || {
             if !root.is_woken.swap(false, Ordering::AcqRel) {
-                return None;
+                return false;
             }
             let polled = future.as_mut().poll(&mut task::Context::from_waker(&waker));
-            if let Poll::Ready(value) = polled {
-                return Some(value);
-            }
-            if root.is_woken.load(Ordering::Acquire) {
+            if let Poll::Ready(ready) = polled {
+                value = Some(ready);
+            } else if root.is_woken.load(Ordering::Acquire) {
                 again.schedule();
             }
-            None
-        });
-        value?.ok_or_else(error::nothing_left)
+            value.is_some()
+        })?;
+        value.ok_or_else(error::nothing_left)
     }
 }
 

@@ -1,46 +1,37 @@
 //! The run queue: one line for immediates, completions and work from other threads.
 
-use std::fmt;
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::context::Context;
 use crate::list::{List, Place};
 use crate::remote::RemoteCall;
 
-/// Something the loop runs once for each time it was queued or came due.
+/// Something the loop runs once for each time it was queued or came due; queueing allocates nothing.
 pub(crate) trait Run {
     /// Runs, with no table of the context borrowed.
     fn run(self: Rc<Self>, ctx: &Context);
 }
 
-/// One entry of the run queue.
-pub(crate) enum Job {
-    /// A node that lives elsewhere; queueing it allocates nothing.
-    Node(Rc<dyn Run>),
-    /// Work sent from another thread.
-    Call(RemoteCall),
+/// Work that was sent from another thread.
+pub(crate) struct Call(Cell<Option<RemoteCall>>);
+
+impl Call {
+    pub(crate) fn new(call: RemoteCall) -> Rc<Self> {
+        Rc::new(Self(Cell::new(Some(call))))
+    }
 }
 
-impl Job {
-    pub(crate) fn run(self, ctx: &Context) {
-        match self {
-            Self::Node(node) => node.run(ctx),
-            Self::Call(call) => call(ctx),
+impl Run for Call {
+    fn run(self: Rc<Self>, ctx: &Context) {
+        if let Some(call) = self.0.take() {
+            call(ctx);
         }
     }
 }
 
-impl fmt::Debug for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Node(_) => "Node",
-            Self::Call(_) => "Call",
-        })
-    }
-}
-
 /// The line, first in first out.
-pub(crate) type RunQueue = List<Job>;
+pub(crate) type RunQueue = List<Rc<dyn Run>>;
 
 /// The place of a queued node.
 pub(crate) type Ticket = Place;

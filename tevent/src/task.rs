@@ -11,7 +11,7 @@ use std::task::{self, Poll, Wake, Waker};
 use crate::context::{Context, WeakContext};
 use crate::remote::Remote;
 use crate::request::{Completer, End, Request, Work};
-use crate::run_queue::{Job, Run, Ticket};
+use crate::run_queue::{Run, Ticket};
 use crate::token::{Table, Token};
 
 impl Context {
@@ -174,7 +174,7 @@ impl<T: 'static> Task<T> {
 impl<T: 'static> Wakeable for Task<T> {
     fn wake(self: Rc<Self>, ctx: &Context) {
         if self.ticket.get() == Ticket::NONE && !self.is_stopped.get() {
-            let job = Job::Node(self.clone());
+            let job = self.clone();
             self.ticket.set(ctx.enqueue(job));
         }
     }

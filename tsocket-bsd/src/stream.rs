@@ -54,7 +54,10 @@ impl StreamOps for BsdStream {
             return self.watched.await_read();
         }
         let buffers = head_mut(buffers);
-        let room: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        let room = match &*buffers {
+            [buffer] => buffer.len(),
+            buffers => buffers.iter().map(|buffer| buffer.len()).sum(),
+        };
         match socket::uninterrupted(|| {
             self.watched.counters.receive();
             receive(&self.watched, buffers)
@@ -77,7 +80,10 @@ impl StreamOps for BsdStream {
             return Err(Errno::WOULDBLOCK.into());
         }
         let buffers = head(buffers);
-        let offered: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+        let offered = match buffers {
+            [buffer] => buffer.len(),
+            buffers => buffers.iter().map(|buffer| buffer.len()).sum(),
+        };
         let sent = socket::uninterrupted(|| {
             self.watched.counters.send();
             send(&self.watched, buffers)
@@ -159,6 +165,9 @@ fn send(watched: &Watched, buffers: &[IoSlice<'_>]) -> rustix::io::Result<usize>
 /// What one call can take, from the first buffer with room on: a read into none would look like the
 /// end of the stream.
 fn head_mut<'a, 'b>(buffers: &'a mut [IoSliceMut<'b>]) -> &'a mut [IoSliceMut<'b>] {
+    if buffers.len() == 1 {
+        return buffers;
+    }
     let first = buffers
         .iter()
         .position(|buffer| !buffer.is_empty())
@@ -169,6 +178,9 @@ fn head_mut<'a, 'b>(buffers: &'a mut [IoSliceMut<'b>]) -> &'a mut [IoSliceMut<'b
 
 /// What one call can take, from the first buffer with bytes on.
 fn head<'a, 'b>(buffers: &'a [IoSlice<'b>]) -> &'a [IoSlice<'b>] {
+    if buffers.len() == 1 {
+        return buffers;
+    }
     let first = buffers
         .iter()
         .position(|buffer| !buffer.is_empty())

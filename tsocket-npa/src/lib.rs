@@ -1,2 +1,38 @@
-//! Named-pipe streams over any [`tsocket`] stream.
+//! Named pipes on the tevent reactor: what follows the handshake, as streams over any stream.
+//!
+//! A named pipe is a stream with a file type. In [byte mode](byte_mode) the bytes are the bytes; in
+//! [message mode](message_mode) each write is one message, which travels behind its length
+//! ([`MessageHeader`]). Either is made of the stream that carries it, and is a
+//! [`Stream`](tsocket::Stream) like any other.
+//!
+//! # Examples
+//! ```
+//! use tevent::Context;
+//! use tsocket::memory;
+//! use tsocket_npa::message_mode;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let ctx = Context::new()?;
+//! let (client, server) = memory::stream_pair(&ctx);
+//! let client = message_mode(&ctx, client)?;
+//! let server = message_mode(&ctx, server)?;
+//! ctx.block_on(async {
+//!     client.writev(&b"first"[..]).await?;
+//!     client.writev(&b"second"[..]).await?;
+//!     assert_eq!(&*server.read(100).await?, b"first");
+//!     assert_eq!(&*server.read(100).await?, b"second");
+//!     Ok::<_, std::io::Error>(())
+//! })??;
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
+
+mod byte;
+mod errors;
+mod frame;
+mod message;
+
+pub use byte::byte_mode;
+pub use frame::{FrameError, MessageHeader};
+pub use message::message_mode;

@@ -69,7 +69,8 @@ macro_rules! collector {
             spilled: Vec<$slice<'a>>,
             skip: usize,
             count: usize,
-            len: Option<usize>,
+            // Stays at the top once it would overflow.
+            len: usize,
         }
 
         impl<'a> $name<'a> {
@@ -81,25 +82,32 @@ macro_rules! collector {
                     spilled: Vec::new(),
                     skip,
                     count: 0,
-                    len: Some(0),
+                    len: 0,
                 }
             }
 
             /// Adds one buffer behind those that were added before; empty ones are left out.
+            #[inline]
             pub fn push(&mut self, bytes: $bytes) {
                 self.count += 1;
-                self.len = self.len.and_then(|len| len.checked_add(bytes.len()));
+                self.len = self.len.saturating_add(bytes.len());
                 let skipped = self.skip.min(bytes.len());
                 self.skip -= skipped;
                 let (_, bytes) = bytes.$split(skipped);
                 if bytes.is_empty() {
                     return;
                 }
-                if self.spilled.is_empty() && self.inline_count < INLINE {
-                    self.inline[self.inline_count] = $slice::new(bytes);
-                    self.inline_count += 1;
-                    return;
+                match self.inline.get_mut(self.inline_count) {
+                    Some(slice) if self.spilled.is_empty() => {
+                        *slice = $slice::new(bytes);
+                        self.inline_count += 1;
+                    }
+                    _ => self.spill(bytes),
                 }
+            }
+
+            #[cold]
+            fn spill(&mut self, bytes: $bytes) {
                 let inline = self.inline.iter_mut().take(self.inline_count);
                 self.spilled.extend(inline.map(|slice| {
                     std::mem::replace(slice, $slice::new(Default::default()))
@@ -110,7 +118,7 @@ macro_rules! collector {
 
             /// How many buffers were added, and how many bytes they have; no sum if it overflows.
             pub(crate) fn extent(&self) -> (usize, Option<usize>) {
-                (self.count, self.len)
+                (self.count, (self.len < usize::MAX).then_some(self.len))
             }
         }
     };

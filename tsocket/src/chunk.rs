@@ -23,9 +23,15 @@ const KEPT_BYTES: usize = 1 << 20;
 /// ```
 #[derive(Default)]
 pub struct Chunk {
-    // Initialised to its whole length; the first `len` bytes are the chunk's.
-    buffer: Vec<u8>,
+    // Small, because chunks move a lot; nothing if the chunk is empty from the start.
+    buffer: Option<Box<Buffer>>,
     len: usize,
+}
+
+struct Buffer {
+    // Initialised to its whole length; the first `len` bytes are the chunk's.
+    bytes: Vec<u8>,
+    // Where it goes back to, be it from a chunk that outlives its context.
     pool: Weak<Pool>,
 }
 
@@ -37,11 +43,12 @@ impl Chunk {
 }
 
 impl From<Vec<u8>> for Chunk {
-    fn from(buffer: Vec<u8>) -> Self {
+    fn from(bytes: Vec<u8>) -> Self {
+        let len = bytes.len();
+        let pool = Weak::new();
         Self {
-            len: buffer.len(),
-            buffer,
-            pool: Weak::new(),
+            buffer: Some(Box::new(Buffer { bytes, pool })),
+            len,
         }
     }
 }
@@ -50,13 +57,19 @@ impl Deref for Chunk {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.buffer[..self.len]
+        match &self.buffer {
+            Some(buffer) => &buffer.bytes[..self.len],
+            None => &[],
+        }
     }
 }
 
 impl DerefMut for Chunk {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.buffer[..self.len]
+        match &mut self.buffer {
+            Some(buffer) => &mut buffer.bytes[..self.len],
+            None => &mut [],
+        }
     }
 }
 
@@ -76,8 +89,10 @@ impl fmt::Debug for Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        if let Some(pool) = self.pool.upgrade() {
-            pool.give_back(std::mem::take(&mut self.buffer));
+        if let Some(buffer) = self.buffer.take() {
+            if let Some(pool) = buffer.pool.upgrade() {
+                pool.give_back(buffer);
+            }
         }
     }
 }
@@ -85,7 +100,8 @@ impl Drop for Chunk {
 /// The unused buffers of a context, and its scratch buffer.
 #[derive(Default)]
 pub(crate) struct Pool {
-    free: [RefCell<Vec<Vec<u8>>>; SIZES.len()],
+    #[expect(clippy::vec_box, reason = "the boxes go in and out as they are")]
+    free: [RefCell<Vec<Box<Buffer>>>; SIZES.len()],
     scratch: RefCell<Vec<u8>>,
 }
 
@@ -93,17 +109,24 @@ impl Pool {
     /// The largest chunk that is pooled.
     pub(crate) const MAX: usize = SIZES[SIZES.len() - 1];
 
-    /// A chunk of `len` bytes of any value.
+    /// A chunk of `len` bytes of any value; one of none has no buffer.
     pub(crate) fn chunk(self: &Rc<Self>, len: usize) -> Chunk {
+        if len == 0 {
+            return Chunk::default();
+        }
         let Some(class) = SIZES.iter().position(|size| *size >= len) else {
             return Chunk::from(vec![0; len]);
         };
         let free = self.free[class].borrow_mut().pop();
-        let buffer = free.unwrap_or_else(|| vec![0; SIZES[class]]);
+        let buffer = free.unwrap_or_else(|| {
+            Box::new(Buffer {
+                bytes: vec![0; SIZES[class]],
+                pool: Rc::downgrade(self),
+            })
+        });
         Chunk {
-            buffer,
+            buffer: Some(buffer),
             len,
-            pool: Rc::downgrade(self),
         }
     }
 
@@ -114,12 +137,12 @@ impl Pool {
         chunk
     }
 
-    fn give_back(&self, buffer: Vec<u8>) {
-        let Some(class) = SIZES.iter().position(|size| *size == buffer.len()) else {
+    fn give_back(&self, buffer: Box<Buffer>) {
+        let Some(class) = SIZES.iter().position(|size| *size == buffer.bytes.len()) else {
             return;
         };
         let mut free = self.free[class].borrow_mut();
-        if free.len() < KEPT_BYTES / SIZES[class] {
+        if free.len() * buffer.bytes.len() < KEPT_BYTES {
             free.push(buffer);
         }
     }
@@ -154,6 +177,12 @@ mod tests {
         let chunks: Vec<Chunk> = (0..100).map(|_| pool.chunk(Pool::MAX)).collect();
         drop(chunks);
         assert_eq!(pool.free[3].borrow().len(), KEPT_BYTES / Pool::MAX);
+    }
+
+    #[test]
+    fn an_empty_chunk_takes_no_buffer() {
+        let pool = Rc::new(Pool::default());
+        assert!(pool.chunk(0).buffer.is_none());
     }
 
     #[test]

@@ -97,8 +97,12 @@ impl StreamOps for End {
         }
         let mut read = 0;
         for buffer in buffers {
-            // A deque of bytes is read from its front.
-            read += io::Read::read(&mut *bytes, buffer)?;
+            let mut filled = 0;
+            // A deque is read in up to two pieces: to its end, then from where it wraps round.
+            while filled < buffer.len() && !bytes.is_empty() {
+                filled += io::Read::read(&mut *bytes, &mut buffer[filled..])?;
+            }
+            read += filled;
         }
         self.incoming.tell_writer();
         Ok(read)

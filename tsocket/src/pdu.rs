@@ -6,8 +6,8 @@ use crate::errors;
 
 /// A PDU that begins with the length of its body: four bytes, big-endian, not counting themselves.
 ///
-/// A body of more than `max_body_len` bytes is refused with `EMSGSIZE` before memory is reserved; so is
-/// an empty one if `max_body_len` is 0.
+/// A body of more than `max_body_len` bytes is refused with `EMSGSIZE` before memory is reserved. A
+/// body may be empty.
 ///
 /// # Examples
 /// ```

@@ -1,6 +1,6 @@
 //! [`ReadAhead`], what a receive brought beyond what was asked for.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 
 use crate::buffers::PartsMut;
 use crate::chunk::Pool;
@@ -48,6 +48,22 @@ impl ReadAhead {
             self.bytes.extend_from_slice(&scratch[..surplus]);
             Ok(received - surplus)
         })
+    }
+
+    /// As [`try_fill`](Self::try_fill), for one buffer.
+    pub(crate) fn try_read(
+        &mut self,
+        ops: &mut dyn StreamOps,
+        pool: &Pool,
+        buffer: &mut [u8],
+    ) -> io::Result<usize> {
+        let wanted = buffer.len();
+        if self.len() == 0 && (wanted >= MAX_READ_AHEAD || !ops.reads_ahead()) {
+            return ops.try_readv(&mut [IoSliceMut::new(buffer)]);
+        }
+        let mut parts = PartsMut::skipping(0);
+        parts.push(buffer);
+        self.try_fill(ops, pool, parts, wanted)
     }
 
     fn take(&mut self, parts: &mut PartsMut<'_>) -> usize {

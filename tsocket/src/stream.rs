@@ -6,9 +6,11 @@ mod ops;
 mod pdu;
 mod queued;
 mod read;
+mod source;
 mod transport;
 mod write;
 
+use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
@@ -21,7 +23,7 @@ pub use transport::Transport;
 
 use self::core::{Core, Phase};
 use self::read::{PendingRead, ReadFully, ReadSome};
-use self::write::WriteFully;
+use self::write::{Begun, Rest};
 use crate::buffers::{MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
 use crate::chunk::{Chunk, Pool};
 use crate::read_ahead::ReadAhead;
@@ -32,7 +34,7 @@ use crate::{Address, Failed, errors};
 ///
 /// A stream belongs to the context it was made on. It is a handle: clones are the same stream, and when
 /// the last one is gone the stream is [aborted](Self::abort). A request that is outstanding is no
-/// handle; the [queued](Self::writev_queued) operations, [`Steps`](tevent::Steps) and futures hold one
+/// handle, except that a [`disconnect`](Self::disconnect) goes on; the [queued](Self::writev_queued) operations, [`Steps`](tevent::Steps) and futures hold one
 /// like any user.
 ///
 /// One read and one write may be outstanding; a second one fails with `EBUSY`. To wait in line is what
@@ -48,6 +50,7 @@ use crate::{Address, Failed, errors};
 /// |---|---|
 /// | the buffers have no bytes | `EINVAL` |
 /// | more than [`MAX_BUFFER_COUNT`] buffers, or their sum overflows | `EMSGSIZE` |
+/// | a write of more than the largest message, where writes are messages | `EMSGSIZE` |
 /// | the same kind of operation is outstanding | `EBUSY` |
 /// | the peer has closed before the buffers were full | `EPIPE` |
 /// | writing after a shutdown, or after a partial write was given up | `EPIPE` |
@@ -84,6 +87,8 @@ pub struct Stream {
 }
 
 /// A stream that could not be taken apart, with the reason.
+///
+/// `?` turns it into the [`io::Error`] alone.
 #[derive(Debug)]
 pub struct Refused {
     /// Why.
@@ -143,24 +148,12 @@ impl Stream {
     ///
     /// # Errors
     /// The stream comes back: with `EBUSY` if there are other handles or operations outstanding, with
-    /// `ENOTCONN` if it was closed.
+    /// `ENOTCONN` if it was closed, with the error of its write side if that has ended.
     pub fn into_transport(self) -> Result<Transport, Refused> {
-        if self.core.phase() != Phase::Open {
-            return Err(Refused {
-                error: errors::closed(),
-                stream: self,
-            });
-        }
-        if self.core.handles.get() > 1 || self.core.is_busy() {
-            return Err(Refused {
-                error: errors::busy(),
-                stream: self,
-            });
-        }
-        match self.core.take_transport() {
-            Some(transport) => Ok(transport),
-            None => Err(Refused {
-                error: errors::closed(),
+        match self.core.take_transport(self.core.handles.get()) {
+            Ok(transport) => Ok(transport),
+            Err(error) => Err(Refused {
+                error,
                 stream: self,
             }),
         }
@@ -187,11 +180,7 @@ impl Stream {
         };
         match check {
             Ok(()) => {
-                let read = ReadSome {
-                    max,
-                    read: Chunk::default(),
-                    completer,
-                };
+                let read = ReadSome { max, completer };
                 self.core.begin_read(PendingRead::Some(read));
             }
             Err(error) => completer.error(error),
@@ -259,37 +248,46 @@ impl Stream {
     #[doc(alias = "tstream_writev_recv")]
     #[track_caller]
     pub fn writev<B: WriteBuffers>(&self, buffers: B) -> Request<B, Failed<B>> {
-        let (request, completer) = Request::pair(&self.core.ctx, "writev");
-        self.writev_with(buffers, completer);
-        request
+        match self.begin_write(buffers) {
+            Begun::Over(result) => Request::finished(&self.core.ctx, "writev", result),
+            Begun::Waits(rest) => {
+                let (request, completer) = Request::pair(&self.core.ctx, "writev");
+                self.core.park_write(rest, completer);
+                request
+            }
+        }
     }
 
     fn writev_with<B: WriteBuffers>(&self, buffers: B, completer: Completer<B, Failed<B>>) {
+        match self.begin_write(buffers) {
+            Begun::Over(result) => completer.finish(result),
+            Begun::Waits(rest) => self.core.park_write(rest, completer),
+        }
+    }
+
+    /// Makes the first attempt at a write.
+    fn begin_write<B: WriteBuffers>(&self, buffers: B) -> Begun<B> {
         let mut parts = Parts::skipping(0);
         buffers.parts(&mut parts);
         let attempted = check_extent(parts.extent()).and_then(|wanted| {
-            self.core.check_write()?;
+            self.core.check_write(wanted)?;
             match self.core.try_write(parts.slices()) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Ok((wanted, 0)),
                 written => Ok((wanted, written?)),
             }
         });
         match attempted {
-            Ok((wanted, written)) if written == wanted => completer.done(buffers),
-            Ok((wanted, written)) => {
-                let write = WriteFully {
-                    buffers,
-                    wanted,
-                    written,
-                    completer,
-                };
-                self.core.park_write(Box::new(write), written > 0);
-            }
-            Err(error) => completer.error(Failed {
+            Ok((wanted, written)) if written == wanted => Begun::Over(Ok(buffers)),
+            Ok((wanted, written)) => Begun::Waits(Rest {
+                buffers,
+                wanted,
+                written,
+            }),
+            Err(error) => Begun::Over(Err(Failed {
                 error,
                 buffers,
                 transferred: 0,
-            }),
+            })),
         }
     }
 
@@ -325,7 +323,8 @@ impl Stream {
     /// Closes the stream so that nothing is lost: half-closes it, reads and drops what still comes
     /// until the peer has closed too, then closes.
     ///
-    /// It waits for the peer at most [`DISCONNECT_TIME`] and reads at most [`DISCONNECT_BYTES`].
+    /// It waits for the peer at most [`DISCONNECT_TIME`] and reads at most [`DISCONNECT_BYTES`]. A stream
+    /// that has no half-close drops what has arrived and closes without waiting.
     ///
     /// # Cancellation
     /// Dropping the request closes at once.
@@ -385,6 +384,24 @@ fn check_extent((count, len): (usize, Option<usize>)) -> io::Result<usize> {
     }
 }
 
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the stream cannot be taken apart: {}", self.error)
+    }
+}
+
+impl Error for Refused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        refused.error
+    }
+}
+
 impl Clone for Stream {
     fn clone(&self) -> Self {
         self.core.handles.set(self.core.handles.get() + 1);
@@ -398,7 +415,8 @@ impl Drop for Stream {
     fn drop(&mut self) {
         let left = self.core.handles.get() - 1;
         self.core.handles.set(left);
-        if left == 0 {
+        // An orderly end that has begun belongs to its request.
+        if left == 0 && self.core.phase() != Phase::Disconnecting {
             self.core.abort();
         }
     }

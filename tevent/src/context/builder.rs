@@ -60,7 +60,7 @@ impl ContextBuilder {
         let fds = FdTable::new(backend, wake.as_fd())?;
         let (sender, inbox) = crossbeam_channel::unbounded();
         let inner = Inner {
-            now: Cell::new(clock.read()),
+            now: Cell::new(clock.now()),
             clock,
             round: Round::default(),
             run_queue: RefCell::default(),
@@ -72,7 +72,7 @@ impl ContextBuilder {
             inbox,
             expected: Cell::new(0),
             counters: Rc::new(Counters::default()),
-            residents: Residents::default(),
+            residents: Residents::new(),
             locals: RefCell::default(),
         };
         Ok(Context {

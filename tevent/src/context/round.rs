@@ -6,8 +6,9 @@ use std::io;
 use std::time::Duration;
 
 use super::Context;
+use crate::clock::Tick;
 use crate::error;
-use crate::run_queue::Job;
+use crate::run_queue::Call;
 use crate::token::Token;
 
 /// Where a round is; each phase is entered once and left when nothing of its kind is left.
@@ -15,11 +16,11 @@ use crate::token::Token;
 enum Phase {
     #[default]
     Begin,
-    Signals,
+    /// Signals, then the run queue.
     Queue,
     Timers,
     Wait,
-    SignalsAfterWait,
+    /// Signals, then each descriptor after the completions of the one before.
     Descriptors,
 }
 
@@ -57,7 +58,7 @@ impl Context {
     /// `EINTR`.
     #[doc(alias = "tevent_loop_wait")]
     pub fn run(&self) -> io::Result<()> {
-        self.run_for(|| None::<()>).map(drop)
+        self.run_for(&mut || false).map(drop)
     }
 
     /// Runs one handler, and waits for one to be ready if need be.
@@ -71,25 +72,28 @@ impl Context {
     #[doc(alias = "tevent_loop_once")]
     pub fn run_once(&self) -> io::Result<bool> {
         let _running = self.start_running()?;
-        let step = match self.step(true)? {
-            Step::Waited => self.step(false)?,
+        let one = &mut || true;
+        let step = match self.advance(true, one)? {
+            Step::Waited => self.advance(false, one)?,
             step => step,
         };
         Ok(step == Step::Ran)
     }
 
-    /// Runs handlers until `probe` finds something, or nothing is left that could happen.
+    /// Runs handlers until `is_enough` says so, or nothing is left that could happen; returns which.
     ///
-    /// `probe` is asked before each step, as a handler: nothing is borrowed meanwhile.
-    pub(crate) fn run_for<R>(&self, mut probe: impl FnMut() -> Option<R>) -> io::Result<Option<R>> {
+    /// It is asked first, and after each handler and each wait, as a handler: nothing is borrowed
+    /// meanwhile.
+    pub(crate) fn run_for(&self, is_enough: &mut dyn FnMut() -> bool) -> io::Result<bool> {
         let _running = self.start_running()?;
+        let mut step = Step::Waited;
         loop {
-            if let Some(found) = probe() {
-                return Ok(Some(found));
-            }
-            if self.step(true)? == Step::NothingLeft {
+            match step {
+                Step::Ran => return Ok(true),
+                Step::Waited if is_enough() => return Ok(true),
+                Step::Waited => step = self.advance(true, is_enough)?,
                 // Another thread may have brought it about since.
-                return Ok(probe());
+                Step::NothingLeft => return Ok(is_enough()),
             }
         }
     }
@@ -102,61 +106,69 @@ impl Context {
         Ok(RunningGuard(is_running))
     }
 
-    /// Goes on with the round until one handler has run or one wait is over (or due, if it may not).
-    fn step(&self, may_wait: bool) -> io::Result<Step> {
-        let round = &self.inner.round;
+    /// Goes on with the round until `is_enough` says so after a handler, one wait is over (or due, if it
+    /// may not wait), or nothing is left.
+    fn advance(&self, may_wait: bool, is_enough: &mut dyn FnMut() -> bool) -> io::Result<Step> {
+        let phase = &self.inner.round.phase;
         loop {
-            let next = match round.phase.get() {
+            match phase.get() {
                 Phase::Begin => {
                     self.begin_round();
-                    Phase::Signals
+                    phase.set(Phase::Queue);
                 }
-                Phase::Signals if self.run_signal() => return Ok(Step::Ran),
-                Phase::Signals => Phase::Queue,
-                Phase::Queue if self.run_queued() => return Ok(Step::Ran),
                 Phase::Queue => {
+                    if repeat(|| self.run_signal() || self.run_queued(), is_enough) {
+                        return Ok(Step::Ran);
+                    }
                     self.collect_timers();
-                    Phase::Timers
+                    phase.set(Phase::Timers);
                 }
-                Phase::Timers if self.run_timer() => return Ok(Step::Ran),
-                Phase::Timers => Phase::Wait,
-                Phase::Wait => {
-                    if self.is_idle() {
-                        round.phase.set(Phase::Begin);
-                        return Ok(Step::NothingLeft);
+                Phase::Timers => {
+                    if repeat(|| self.run_timer(), is_enough) {
+                        return Ok(Step::Ran);
                     }
-                    if !may_wait {
-                        // Time may pass, and work arrive, before this is called again.
-                        round.phase.set(Phase::Begin);
-                        return Ok(Step::Waited);
-                    }
-                    // A failing wait is not repeated before the rest had its turn.
-                    round.phase.set(Phase::Begin);
-                    self.wait()?;
-                    round.phase.set(Phase::SignalsAfterWait);
-                    return Ok(Step::Waited);
+                    phase.set(Phase::Wait);
                 }
-                Phase::SignalsAfterWait if self.run_signal() => return Ok(Step::Ran),
-                Phase::SignalsAfterWait => Phase::Descriptors,
-                Phase::Descriptors if self.run_queued() => return Ok(Step::Ran),
-                Phase::Descriptors if self.run_descriptor() => return Ok(Step::Ran),
-                Phase::Descriptors => Phase::Begin,
-            };
-            round.phase.set(next);
+                Phase::Wait => return self.finish_round(may_wait),
+                Phase::Descriptors => {
+                    let run_next =
+                        || self.run_signal() || self.run_queued() || self.run_descriptor();
+                    if repeat(run_next, is_enough) {
+                        return Ok(Step::Ran);
+                    }
+                    phase.set(Phase::Begin);
+                }
+            }
         }
     }
 
+    /// Waits, unless nothing is left that could happen.
+    fn finish_round(&self, may_wait: bool) -> io::Result<Step> {
+        let phase = &self.inner.round.phase;
+        // Time may pass, and work arrive, before this is called again; and a failing wait is not
+        // repeated before the rest had its turn.
+        phase.set(Phase::Begin);
+        if self.is_idle() {
+            return Ok(Step::NothingLeft);
+        }
+        if may_wait {
+            self.wait()?;
+            phase.set(Phase::Descriptors);
+        }
+        Ok(Step::Waited)
+    }
+
     fn begin_round(&self) {
-        self.take_outside_work(false);
+        if self.inner.wake.is_pending() {
+            self.take_outside_work();
+        }
         let queued = self.inner.run_queue.borrow().len();
         self.inner.round.budget.set(queued + Self::RUN_BUDGET);
     }
 
     /// Takes what signals and other threads have left since the last look.
-    fn take_outside_work(&self, woken: bool) {
-        if !woken && !self.inner.wake.is_pending() {
-            return;
-        }
+    #[cold]
+    fn take_outside_work(&self) {
         self.inner.wake.clear();
         self.inner.counters.wakeup();
         self.collect_signals();
@@ -165,7 +177,7 @@ impl Context {
         // are would keep us here.
         let arrived = self.inner.inbox.len();
         for call in self.inner.inbox.try_iter().take(arrived) {
-            run_queue.push_back(Job::Call(call));
+            run_queue.push_back(Call::new(call));
         }
     }
 
@@ -183,6 +195,11 @@ impl Context {
     }
 
     fn run_signal(&self) -> bool {
+        !self.inner.round.pending_signals.borrow().is_empty() && self.run_pending_signal()
+    }
+
+    #[cold]
+    fn run_pending_signal(&self) -> bool {
         loop {
             let Some(token) = self.inner.round.pending_signals.borrow_mut().pop_front() else {
                 return false;
@@ -198,21 +215,20 @@ impl Context {
         let Some(budget) = self.inner.round.budget.get().checked_sub(1) else {
             return false;
         };
-        let Some(job) = self.inner.run_queue.borrow_mut().pop_front() else {
+        let Some(node) = self.inner.run_queue.borrow_mut().pop_front() else {
             return false;
         };
         self.inner.round.budget.set(budget);
-        job.run(self);
+        node.run(self);
         true
     }
 
     fn collect_timers(&self) {
         let mut timers = self.inner.timers.borrow_mut();
         if timers.len() > 0 {
-            let now = self.inner.clock.read();
-            self.inner.now.set(now);
+            self.read_clock();
             self.inner.round.is_time_known.set(true);
-            timers.collect_due(now);
+            timers.collect_due(self.round_tick());
         }
     }
 
@@ -251,11 +267,21 @@ impl Context {
     fn wait(&self) -> io::Result<()> {
         let timeout = self.wait_timeout();
         let woken = self.fds().wait(timeout, self.counters_ref())?;
-        self.inner.now.set(self.inner.clock.read());
+        self.read_clock();
         // A writer that was slower than our last look leaves the descriptor readable, flag or no flag.
-        self.take_outside_work(woken);
+        if woken || self.inner.wake.is_pending() {
+            self.take_outside_work();
+        }
         self.inner.round.budget.set(Self::RUN_BUDGET);
         Ok(())
+    }
+
+    fn read_clock(&self) {
+        self.inner.now.set(self.now());
+    }
+
+    fn round_tick(&self) -> Tick {
+        self.inner.clock.tick(self.round_now())
     }
 
     fn wait_timeout(&self) -> Option<Duration> {
@@ -264,15 +290,25 @@ impl Context {
         }
         let deadline = self.inner.timers.borrow().first()?;
         if !self.inner.round.is_time_known.get() {
-            self.inner.now.set(self.inner.clock.read());
+            self.read_clock();
         }
-        let left = deadline.since(self.inner.now.get());
+        let left = deadline.since(self.round_tick());
         // A manual clock does not move while we wait: either it is time, or waiting will not help.
         (left.is_zero() || !self.inner.clock.is_manual()).then_some(left)
     }
 }
 
-/// What one step of the loop came to.
+/// Runs one after the other until that was enough; returns whether it was, rather than too few.
+fn repeat(run_next: impl Fn() -> bool, is_enough: &mut dyn FnMut() -> bool) -> bool {
+    while run_next() {
+        if is_enough() {
+            return true;
+        }
+    }
+    false
+}
+
+/// What an advance of the loop came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Ran,

@@ -30,8 +30,9 @@ pub(crate) struct FdTable {
     by_fd: Vec<Token>,
     // Events that ask for anything at all; they keep `run` going.
     watching: usize,
-    // What the last wait brought and is not handled yet, the next one last.
+    // What the last wait brought, and how many of it are handled.
     told: Vec<Told>,
+    handled: usize,
     // The descriptor of the context's own wake-up; it belongs to no event.
     wake: Token,
 }
@@ -56,6 +57,7 @@ impl FdTable {
             by_fd,
             watching: 0,
             told: Vec::new(),
+            handled: 0,
             wake,
         })
     }
@@ -155,25 +157,21 @@ impl FdTable {
     ) -> io::Result<bool> {
         counters.wait();
         self.told.clear();
+        self.handled = 0;
         self.poller.wait(timeout, &mut self.told)?;
-        let before = self.told.len();
-        let wake = self.wake;
-        self.told.retain(|told| told.token != wake);
-        let woken = self.told.len() < before;
-        self.told.reverse();
-        Ok(woken)
+        Ok(self.told.iter().any(|told| told.token == self.wake))
     }
 
     /// The event whose turn it is on the next descriptor of the last answer, and what it is told.
     ///
     /// What nobody asked for is taken back from the kernel on the way.
     pub(crate) fn next_ready(&mut self, counters: &Counters) -> Option<(Rc<FdNode>, Readiness)> {
-        while let Some(told) = self.told.pop() {
-            let Some(record) = self.records.get_mut(told.token) else {
+        while let Some(&Told { token, readiness }) = self.told.get(self.handled) {
+            self.handled += 1;
+            let Some(record) = self.records.get_mut(token).filter(|_| token != self.wake) else {
                 continue;
             };
-            let readiness = readiness(told);
-            if told.failed {
+            if readiness.intersects(Readiness::ERROR) {
                 self.watching -= record.strip_writers();
             }
             let wanted = record.wanted();
@@ -182,7 +180,7 @@ impl FdTable {
                 let unwanted = registered & (asked - wanted);
                 if wanted.is_empty() || !unwanted.is_empty() {
                     counters.registration();
-                    record.take_back(&self.poller, told.token, wanted);
+                    record.take_back(&self.poller, token, wanted);
                 }
             }
             if let Some(node) = record.take_turn(asked) {
@@ -191,22 +189,6 @@ impl FdTable {
         }
         None
     }
-}
-
-/// An error or hang-up can be read; it can only be written into by those who asked for errors, and
-/// they are told `ERROR`.
-fn readiness(told: Told) -> Readiness {
-    let mut readiness = Readiness::NONE;
-    if told.readable || told.failed {
-        readiness |= Readiness::READ;
-    }
-    if told.writable {
-        readiness |= Readiness::WRITE;
-    }
-    if told.failed {
-        readiness |= Readiness::ERROR;
-    }
-    readiness
 }
 
 impl Record {

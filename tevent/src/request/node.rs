@@ -10,19 +10,18 @@
 //! A finished node stands in the run queue as soon as it has a completion, once. Only the step out of
 //! `Pending` tells the work and the cleanup hooks.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
+use std::mem;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
 use super::{End, Ended};
-use crate::clock::Tick;
 use crate::context::{Context, WeakContext};
-use crate::dump::{Origin, Resident};
 use crate::group::Keeper;
-use crate::run_queue::{Job, Run, Ticket};
+use crate::run_queue::{Run, Ticket};
 use crate::token::Token;
 
 /// An implementor's side of a request that is told when nobody waits any more.
@@ -73,17 +72,37 @@ enum Cancel {
 
 pub(crate) struct Node<T: 'static, E: 'static> {
     ctx: WeakContext,
-    origin: Origin,
-    resident: Cell<Token>,
-    state: Cell<State>,
-    ticket: Cell<Ticket>,
-    // While it is being ended from outside: what that is called.
-    ending: Cell<Option<Ended>>,
+    kind: &'static str,
+    location: &'static Location<'static>,
+    resident: Token,
     convert: fn(Ended) -> E,
-    result: Cell<Option<Result<T, E>>>,
-    sink: Cell<Sink<T, E>>,
-    work: Cell<Option<(Rc<dyn Work>, usize)>>,
-    extras: Cell<Option<Box<Extras>>>,
+    body: RefCell<Body<T, E>>,
+}
+
+// Invariant: not borrowed while code of anybody else runs, drops included.
+struct Body<T, E> {
+    state: State,
+    // While it is being ended from outside: what that is called.
+    ending: Option<Ended>,
+    ticket: Ticket,
+    result: Option<Result<T, E>>,
+    sink: Sink<T, E>,
+    work: Option<(Rc<dyn Work>, usize)>,
+    extras: Option<Box<Extras>>,
+}
+
+impl<T, E> Body<T, E> {
+    fn new(state: State, result: Option<Result<T, E>>) -> Self {
+        Self {
+            state,
+            ending: None,
+            ticket: Ticket::NONE,
+            result,
+            sink: Sink::Nobody,
+            work: None,
+            extras: None,
+        }
+    }
 }
 
 impl<T: 'static, E: 'static> Node<T, E> {
@@ -93,34 +112,35 @@ impl<T: 'static, E: 'static> Node<T, E> {
         location: &'static Location<'static>,
         convert: fn(Ended) -> E,
     ) -> Rc<Self> {
-        let alive = ctx.upgrade();
-        let (created, parent) = match &alive {
-            Some(ctx) => (ctx.round_now(), ctx.residents().current()),
-            None => (Tick::default(), Token::NOBODY),
-        };
-        let node = Rc::new(Self {
-            ctx,
-            origin: Origin {
-                kind,
-                location,
-                created,
-                parent,
-            },
-            resident: Cell::new(Token::NOBODY),
-            state: Cell::new(State::Pending),
-            ticket: Cell::new(Ticket::NONE),
-            ending: Cell::new(None),
-            convert,
-            result: Cell::new(None),
-            sink: Cell::new(Sink::Nobody),
-            work: Cell::new(None),
-            extras: Cell::new(None),
+        let resident = ctx.upgrade().map_or(Token::NOBODY, |ctx| {
+            ctx.residents().enter(kind, location, ctx.round_now())
         });
-        if let Some(ctx) = alive {
-            let weak: Weak<Self> = Rc::downgrade(&node);
-            node.resident.set(ctx.residents().enter(weak));
-        }
-        node
+        Rc::new(Self {
+            ctx,
+            kind,
+            location,
+            resident,
+            convert,
+            body: RefCell::new(Body::new(State::Pending, None)),
+        })
+    }
+
+    /// One that is finished from the start, so that no dump ever shows it.
+    pub(crate) fn finished(
+        ctx: WeakContext,
+        kind: &'static str,
+        location: &'static Location<'static>,
+        convert: fn(Ended) -> E,
+        result: Result<T, E>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            ctx,
+            kind,
+            location,
+            resident: Token::NOBODY,
+            convert,
+            body: RefCell::new(Body::new(State::Finished, Some(result))),
+        })
     }
 
     pub(crate) fn ctx(&self) -> Option<Context> {
@@ -129,71 +149,100 @@ impl<T: 'static, E: 'static> Node<T, E> {
 
     /// Who this is in the dump.
     pub(crate) fn resident(&self) -> Token {
-        self.resident.get()
+        self.resident
     }
 
-    pub(crate) fn origin(&self) -> Origin {
-        self.origin
+    pub(crate) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    pub(crate) fn location(&self) -> &'static Location<'static> {
+        self.location
+    }
+
+    fn state(&self) -> State {
+        self.body.borrow().state
     }
 
     pub(crate) fn is_finished(&self) -> bool {
-        matches!(self.state.get(), State::Finished | State::Delivered)
+        matches!(self.state(), State::Finished | State::Delivered)
     }
 
     pub(crate) fn is_delivered(&self) -> bool {
-        self.state.get() == State::Delivered
+        self.state() == State::Delivered
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.state.get() != State::Pending
+        self.state() != State::Pending
     }
 
     /// `Pending` to `Finished`; a result that comes later is dropped.
     pub(crate) fn finish(self: &Rc<Self>, result: Result<T, E>) {
-        if self.is_over() {
+        let mut body = self.body.borrow_mut();
+        if body.state != State::Pending {
             return;
         }
-        let end = match (self.ending.get(), &result) {
+        let end = match (body.ending, &result) {
             (Some(ended), _) => End::Ended(ended),
             (None, Ok(_)) => End::Done,
             (None, Err(_)) => End::Error,
         };
-        self.state.set(State::Finished);
-        self.result.set(Some(result));
+        body.state = State::Finished;
+        body.result = Some(result);
         // The work is dropped after everything else: it may own whoever is called here.
-        let _work = self.work.take();
+        let _work = body.work.take();
+        let ctx = self.ctx.upgrade();
+        let extras = body.extras.take();
         // The completion is put in line before hooks run, and so before the next turn of a queue.
-        self.wake_sink();
-        self.close(end);
+        let waker = self.wake_sink(&mut body, ctx.as_ref());
+        drop(body);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        self.close(ctx.as_ref(), extras, end);
     }
 
     /// `Pending` to `Finished` from outside; the work may still have the better error.
     pub(crate) fn end(self: &Rc<Self>, ended: Ended) {
+        let mut body = self.body.borrow_mut();
         // The first reason counts: work that gives up its completer does not abandon its request.
-        if self.is_over() || self.ending.get().is_some() {
+        if body.state != State::Pending || body.ending.is_some() {
             return;
         }
-        self.ending.set(Some(ended));
+        body.ending = Some(ended);
+        let work = body.work.take();
+        drop(body);
         // Also if the work panics: nobody else could end this request any more.
         let _finish = Finally(|| self.finish(Err((self.convert)(ended))));
-        if let Some((work, slot)) = self.work.take() {
+        if let Some((work, slot)) = work {
             work.stopped(slot, End::Ended(ended));
         }
     }
 
     /// To `Dropped`, unless the result was delivered.
+    #[inline]
     pub(crate) fn release(&self) {
-        let before = self.state.get();
-        if before == State::Delivered || before == State::Dropped {
-            return;
+        if matches!(self.state(), State::Pending | State::Finished) {
+            self.drop_early();
         }
-        self.state.set(State::Dropped);
-        self.dequeue();
-        let sink = self.sink.replace(Sink::Nobody);
-        let result = self.result.take();
+    }
+
+    fn drop_early(&self) {
+        let mut body = self.body.borrow_mut();
+        let before = body.state;
+        body.state = State::Dropped;
+        let ticket = mem::replace(&mut body.ticket, Ticket::NONE);
+        let sink = mem::replace(&mut body.sink, Sink::Nobody);
+        let (work, result) = (body.work.take(), body.result.take());
+        let mut extras = body.extras.take();
+        drop(body);
+        let ctx = self.ctx.upgrade();
+        if let (Some(ctx), true) = (&ctx, ticket != Ticket::NONE) {
+            ctx.dequeue(ticket);
+        }
         if before == State::Pending {
-            let _close = Finally(|| self.close(End::Dropped));
-            if let Some((work, slot)) = self.work.take() {
+            let _close = Finally(|| self.close(ctx.as_ref(), extras.take(), End::Dropped));
+            if let Some((work, slot)) = work {
                 work.stopped(slot, End::Dropped);
             }
         }
@@ -201,94 +250,108 @@ impl<T: 'static, E: 'static> Node<T, E> {
     }
 
     /// What every end has in common: off the dump, no deadline, hooks run.
-    fn close(&self, end: End) {
-        let ctx = self.ctx.upgrade();
-        if let Some(ctx) = &ctx {
-            ctx.residents().leave(self.resident.get());
+    fn close(&self, ctx: Option<&Context>, extras: Option<Box<Extras>>, end: End) {
+        if let Some(ctx) = ctx {
+            ctx.residents().leave(self.resident);
         }
-        let Some(mut extras) = self.extras.take() else {
-            return;
-        };
-        if let (Some(deadline), Some(ctx)) = (extras.deadline.take(), &ctx) {
+        if let Some(extras) = extras {
+            self.close_extras(extras, ctx, end);
+        }
+    }
+
+    #[cold]
+    fn close_extras(&self, mut extras: Box<Extras>, ctx: Option<&Context>, end: End) {
+        if let (Some(deadline), Some(ctx)) = (extras.deadline.take(), ctx) {
             ctx.disarm(deadline);
         }
-        for hook in std::mem::take(&mut extras.cleanup) {
+        for hook in mem::take(&mut extras.cleanup) {
             hook(end);
         }
         if extras.keeper.is_some() && end != End::Dropped {
-            self.extras.set(Some(extras));
+            let replaced = self.body.borrow_mut().extras.replace(extras);
+            drop(replaced);
         }
     }
 
-    /// Brings the result of a finished request on its way to whoever waits for it.
-    fn wake_sink(self: &Rc<Self>) {
-        if self.state.get() != State::Finished {
-            return;
-        }
-        match self.sink.replace(Sink::Nobody) {
-            Sink::Nobody => {}
-            Sink::Waker(waker) => waker.wake(),
-            completion @ Sink::Completion(_) => {
-                self.sink.set(completion);
-                self.enqueue();
+    /// Puts a finished request in line if it has a completion; returns the waker to wake if it has
+    /// that.
+    fn wake_sink(self: &Rc<Self>, body: &mut Body<T, E>, ctx: Option<&Context>) -> Option<Waker> {
+        match (&body.sink, ctx) {
+            (Sink::Completion(_), Some(ctx)) if body.ticket == Ticket::NONE => {
+                body.ticket = ctx.enqueue(self.clone());
+                None
             }
+            (Sink::Waker(_), _) => match mem::replace(&mut body.sink, Sink::Nobody) {
+                Sink::Waker(waker) => Some(waker),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
-    fn enqueue(self: &Rc<Self>) {
-        if self.ticket.get() == Ticket::NONE {
-            if let Some(ctx) = self.ctx.upgrade() {
-                self.ticket.set(ctx.enqueue(Job::Node(self.clone())));
-            }
+    pub(crate) fn set_completion(self: &Rc<Self>, completion: Box<dyn FnOnce(Result<T, E>)>) {
+        let mut body = self.body.borrow_mut();
+        let replaced = mem::replace(&mut body.sink, Sink::Completion(completion));
+        if body.state == State::Finished {
+            // It is a completion: there is no waker to wake.
+            self.wake_sink(&mut body, self.ctx.upgrade().as_ref());
+        }
+        drop(body);
+        drop(replaced);
+    }
+
+    pub(crate) fn has_completion(&self) -> bool {
+        matches!(self.body.borrow().sink, Sink::Completion(_))
+    }
+
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        let is_known = match &self.body.borrow().sink {
+            Sink::Waker(known) => known.will_wake(waker),
+            _ => false,
+        };
+        if !is_known {
+            let sink = Sink::Waker(waker.clone());
+            let replaced = mem::replace(&mut self.body.borrow_mut().sink, sink);
+            drop(replaced);
         }
     }
 
-    fn dequeue(&self) {
-        let ticket = self.ticket.replace(Ticket::NONE);
+    /// Whether [`take_result`](Self::take_result) would return something.
+    pub(crate) fn has_result(&self) -> bool {
+        self.state() == State::Finished
+    }
+
+    /// The result of a finished request, which counts as its delivery.
+    pub(crate) fn take_result(&self) -> Option<Result<T, E>> {
+        let mut body = self.body.borrow_mut();
+        assert!(
+            body.state != State::Delivered,
+            "a request has only one result"
+        );
+        if body.state != State::Finished {
+            return None;
+        }
+        let result = body.result.take();
+        body.state = State::Delivered;
+        let ticket = mem::replace(&mut body.ticket, Ticket::NONE);
+        drop(body);
         if ticket != Ticket::NONE {
             if let Some(ctx) = self.ctx.upgrade() {
                 ctx.dequeue(ticket);
             }
         }
-    }
-
-    pub(crate) fn set_completion(self: &Rc<Self>, completion: Box<dyn FnOnce(Result<T, E>)>) {
-        let replaced = self.sink.replace(Sink::Completion(completion));
-        self.wake_sink();
-        drop(replaced);
-    }
-
-    pub(crate) fn has_completion(&self) -> bool {
-        let sink = self.sink.replace(Sink::Nobody);
-        let has_completion = matches!(sink, Sink::Completion(_));
-        self.sink.set(sink);
-        has_completion
-    }
-
-    pub(crate) fn set_waker(&self, waker: &Waker) {
-        let sink = match self.sink.replace(Sink::Nobody) {
-            Sink::Waker(known) if known.will_wake(waker) => Sink::Waker(known),
-            _ => Sink::Waker(waker.clone()),
-        };
-        self.sink.set(sink);
-    }
-
-    /// The result of a finished request, which counts as its delivery.
-    pub(crate) fn take_result(&self) -> Option<Result<T, E>> {
-        assert!(
-            self.state.get() != State::Delivered,
-            "a request has only one result"
-        );
-        let result = self.result.take()?;
-        self.state.set(State::Delivered);
-        self.dequeue();
-        Some(result)
+        result
     }
 
     pub(crate) fn set_work(&self, work: Rc<dyn Work>, slot: usize) {
-        if !self.is_over() {
-            self.work.set(Some((work, slot)));
-        }
+        let mut body = self.body.borrow_mut();
+        let unneeded = if body.state == State::Pending {
+            body.work.replace((work, slot))
+        } else {
+            Some((work, slot))
+        };
+        drop(body);
+        drop(unneeded);
     }
 
     pub(crate) fn set_deadline(self: &Rc<Self>, deadline: Option<Instant>) {
@@ -301,7 +364,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
             });
             ctx.arm(deadline, node)
         });
-        let before = self.with_extras(|extras| std::mem::replace(&mut extras.deadline, armed));
+        let before = self.with_extras(|extras| mem::replace(&mut extras.deadline, armed));
         if let Some(before) = before {
             ctx.disarm(before);
         }
@@ -309,7 +372,9 @@ impl<T: 'static, E: 'static> Node<T, E> {
 
     pub(crate) fn set_cancel(&self, handler: Box<dyn FnOnce()>) {
         if !self.is_over() {
-            self.with_extras(|extras| extras.cancel = Cancel::Ask(handler));
+            let cancel = Cancel::Ask(handler);
+            let replaced = self.with_extras(|extras| mem::replace(&mut extras.cancel, cancel));
+            drop(replaced);
         }
     }
 
@@ -321,7 +386,8 @@ impl<T: 'static, E: 'static> Node<T, E> {
 
     /// Has `keeper` dropped when the result was delivered.
     pub(crate) fn set_keeper(&self, keeper: Keeper) {
-        self.with_extras(|extras| extras.keeper = Some(keeper));
+        let replaced = self.with_extras(|extras| extras.keeper.replace(keeper));
+        drop(replaced);
     }
 
     pub(crate) fn cancel(self: &Rc<Self>) {
@@ -330,7 +396,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
         }
         let how = self.with_extras(|extras| match extras.cancel {
             Cancel::End => Cancel::End,
-            _ => std::mem::replace(&mut extras.cancel, Cancel::Asked),
+            _ => mem::replace(&mut extras.cancel, Cancel::Asked),
         });
         match how {
             Cancel::End => self.end(Ended::Canceled),
@@ -340,17 +406,14 @@ impl<T: 'static, E: 'static> Node<T, E> {
     }
 
     fn with_extras<R>(&self, change: impl FnOnce(&mut Extras) -> R) -> R {
-        let mut extras = self.extras.take().unwrap_or_default();
-        let changed = change(&mut extras);
-        self.extras.set(Some(extras));
-        changed
+        change(self.body.borrow_mut().extras.get_or_insert_default())
     }
 
     pub(crate) fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct(name)
-            .field("kind", &self.origin.kind)
-            .field("state", &self.state.get())
-            .field("created", &format_args!("{}", self.origin.location))
+            .field("kind", &self.kind)
+            .field("state", &self.state())
+            .field("created", &format_args!("{}", self.location))
             .finish_non_exhaustive()
     }
 }
@@ -358,26 +421,17 @@ impl<T: 'static, E: 'static> Node<T, E> {
 impl<T: 'static, E: 'static> Run for Node<T, E> {
     /// Delivers the result to the completion.
     fn run(self: Rc<Self>, _: &Context) {
-        self.ticket.set(Ticket::NONE);
-        let Sink::Completion(completion) = self.sink.replace(Sink::Nobody) else {
+        let mut body = self.body.borrow_mut();
+        body.ticket = Ticket::NONE;
+        let sink = mem::replace(&mut body.sink, Sink::Nobody);
+        let (Sink::Completion(completion), Some(result)) = (sink, body.result.take()) else {
             return;
         };
-        let Some(result) = self.result.take() else {
-            return;
-        };
-        self.state.set(State::Delivered);
+        body.state = State::Delivered;
         // Last of all, and also if the completion panics, the keeper lets go of the request.
-        let _keeper = self
-            .extras
-            .take()
-            .and_then(|mut extras| extras.keeper.take());
+        let _keeper = body.extras.as_mut().and_then(|extras| extras.keeper.take());
+        drop(body);
         completion(result);
-    }
-}
-
-impl<T: 'static, E: 'static> Resident for Node<T, E> {
-    fn origin(&self) -> Origin {
-        self.origin
     }
 }
 

@@ -8,8 +8,9 @@ use crate::token::{Table, Token};
 /// Children per node: four keep the tree flat and a node's children in one cache line.
 const ARITY: usize = 4;
 
-/// The position of a timer that has left the heap because it is due.
-const DUE: usize = usize::MAX;
+/// How many that are due are taken out one by one; or an eighth of a large heap. If there are more, the
+/// rest is sorted instead, because each way out of a large heap touches memory all over the place.
+const ONE_BY_ONE: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -20,7 +21,7 @@ struct Entry {
 
 #[derive(Debug)]
 struct Slot<T> {
-    // Invariant: the index of this timer's entry in the heap, or `DUE`.
+    // Invariant: the index of this timer's entry in the heap, as long as it has one.
     position: usize,
     value: T,
 }
@@ -60,7 +61,9 @@ impl<T> Heap<T> {
 
     pub(crate) fn remove(&mut self, token: Token) -> Option<T> {
         let slot = self.slots.remove(token)?;
-        if slot.position != DUE {
+        let entry = self.entries.get(slot.position);
+        // One that is due has no entry any more.
+        if entry.is_some_and(|entry| entry.token == token) {
             self.remove_entry(slot.position);
         }
         Some(slot.value)
@@ -80,14 +83,26 @@ impl<T> Heap<T> {
     ///
     /// What is armed from then on waits for the next call, however early its deadline.
     pub(crate) fn collect_due(&mut self, now: Tick) {
+        let mut one_by_one = ONE_BY_ONE.max(self.entries.len() / 8);
         while self.first().is_some_and(|deadline| deadline <= now) {
-            let token = self.entries[0].token;
+            if one_by_one == 0 {
+                self.collect_many_due(now);
+                return;
+            }
+            one_by_one -= 1;
+            self.due.push_back(self.entries[0].token);
             self.remove_entry(0);
-            self.slots
-                .get_mut(token)
-                .expect("every entry has a slot")
-                .position = DUE;
-            self.due.push_back(token);
+        }
+    }
+
+    fn collect_many_due(&mut self, now: Tick) {
+        let entries = self.entries.drain(..);
+        let (mut due, left): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.key.0 <= now);
+        due.sort_unstable_by_key(|entry| entry.key);
+        self.due.extend(due.iter().map(|entry| entry.token));
+        self.entries = left;
+        for position in (0..self.entries.len()).rev() {
+            self.sift_down(position);
         }
     }
 
@@ -204,6 +219,33 @@ mod tests {
         assert_eq!(heap.remove(first), Some(1));
         assert_eq!(heap.remove(first), None);
         assert_eq!(heap.next_due(), Some(2));
+    }
+
+    #[test]
+    fn a_crowd_that_is_due_leaves_the_others_in_order() {
+        let at = ticks();
+        let mut heap = Heap::default();
+        let tokens: Vec<Token> = (0..1000)
+            .map(|n| heap.insert(at(n * 7 % 1000), n))
+            .collect();
+        let mut by_deadline: Vec<u64> = (0..1000).collect();
+        by_deadline.sort_by_key(|n| n * 7 % 1000);
+        heap.collect_due(at(399));
+        // One that is due, the first and one of those that are left.
+        for deadline in [200, 400, 700] {
+            let value = by_deadline[deadline];
+            let index = usize::try_from(value).unwrap();
+            assert_eq!(heap.remove(tokens[index]), Some(value));
+        }
+        for deadline in [700, 400, 200] {
+            by_deadline.remove(deadline);
+        }
+        let first: Vec<u64> = std::iter::from_fn(|| heap.next_due()).collect();
+        assert_eq!(first, by_deadline[..399]);
+        assert_eq!(heap.first(), Some(at(401)));
+        assert_eq!(drain(&mut heap, at(800)), by_deadline[399..798]);
+        assert_eq!(drain(&mut heap, at(1000)), by_deadline[798..]);
+        assert!(heap.entries.is_empty() && heap.slots.is_empty());
     }
 
     #[test]

@@ -9,13 +9,14 @@ use tevent::{Completer, Context, End, Readiness, WeakContext, Work};
 use super::StreamOps;
 use super::disconnect::Disconnect;
 use super::read::PendingRead;
+use super::source::Source;
 use super::transport::Transport;
-use super::write::Write;
-use crate::buffers::PartsMut;
+use super::write::{Rest, Write, WriteFully};
+use crate::buffers::WriteBuffers;
 use crate::chunk::Pool;
-use crate::errors;
 use crate::read_ahead::ReadAhead;
 use crate::ready::{Front, Ready};
+use crate::{Failed, errors};
 
 /// Which operation of a stream a request stands for.
 pub(super) const READ: usize = 0;
@@ -39,14 +40,14 @@ pub(super) struct Core {
     pub(super) disconnect: Cell<Option<Disconnect>>,
     pub(super) handles: Cell<usize>,
     ready: Ready,
-    ahead: RefCell<ReadAhead>,
+    pub(super) ahead: RefCell<ReadAhead>,
     // Set as long as a read is outstanding, also while an attempt has it out of its slot.
     is_reading: Cell<bool>,
     read: Cell<Option<PendingRead>>,
     write: Cell<Option<Box<dyn Write>>>,
     shutdown: Cell<Option<Completer<()>>>,
     // The first error of each side. A reader first gets what has arrived.
-    read_error: RefCell<Option<io::Error>>,
+    pub(super) read_error: RefCell<Option<io::Error>>,
     write_error: RefCell<Option<io::Error>>,
     phase: Cell<Phase>,
 }
@@ -107,14 +108,26 @@ impl Core {
         }
     }
 
-    pub(super) fn check_write(&self) -> io::Result<()> {
+    /// Refuses a write of `len` bytes that cannot be begun.
+    pub(super) fn check_write(&self, len: usize) -> io::Result<()> {
         self.check_open()?;
         if self.is_writing() {
             return Err(errors::busy());
         }
+        self.check_write_side()?;
+        if self.is_shutting_down() {
+            return Err(errors::broken_pipe());
+        }
+        if len > self.with_ops(|ops| Ok(ops.max_write_len()))? {
+            return Err(errors::too_large());
+        }
+        Ok(())
+    }
+
+    /// Says what the write side has failed with.
+    fn check_write_side(&self) -> io::Result<()> {
         match &*self.write_error.borrow() {
             Some(error) => Err(errors::again(error)),
-            None if self.is_shutting_down() => Err(errors::broken_pipe()),
             None => Ok(()),
         }
     }
@@ -141,7 +154,13 @@ impl Core {
     }
 
     /// Attempts a new read, unless that is known to be in vain, and keeps it if it has to wait.
-    pub(super) fn begin_read(self: &Rc<Self>, read: PendingRead) {
+    pub(super) fn begin_read(self: &Rc<Self>, mut read: PendingRead) {
+        self.is_reading.set(true);
+        if let Err(error) = read.begin() {
+            self.is_reading.set(false);
+            read.fail(error);
+            return;
+        }
         let is_in_vain = self.ahead.borrow().len() == 0
             && self.read_error.borrow().is_none()
             && self
@@ -150,7 +169,6 @@ impl Core {
                 .as_mut()
                 .is_some_and(|ops| ops.awaits_read());
         if is_in_vain {
-            self.is_reading.set(true);
             self.park_read(read, true);
         } else {
             self.attempt_read(read, true);
@@ -158,22 +176,31 @@ impl Core {
     }
 
     /// Attempts `read`, and keeps it if it has to wait.
-    fn attempt_read(self: &Rc<Self>, mut read: PendingRead, is_new: bool) {
-        self.is_reading.set(true);
-        let attempted = read.attempt(&mut Source { core: self });
-        let result = match (attempted, self.phase.get()) {
-            (_, Phase::Closed) => Err(errors::aborted()),
-            (Err(error), _) if error.kind() == ErrorKind::WouldBlock => {
-                let Some(error) = self.read_error.borrow().as_ref().map(errors::again) else {
-                    self.park_read(read, is_new);
-                    return;
-                };
-                Err(error)
+    fn attempt_read(self: &Rc<Self>, read: PendingRead, is_new: bool) {
+        let mut source = Source::new(self);
+        match read {
+            PendingRead::Some(read) => match self.outcome(read.attempt(&mut source)) {
+                Some(result) => read.completer.finish(result),
+                None => self.park_read(PendingRead::Some(read), is_new),
+            },
+            PendingRead::Other(mut read) => match self.outcome(read.attempt(&mut source)) {
+                Some(result) => read.finish(result),
+                None => self.park_read(PendingRead::Other(read), is_new),
+            },
+        }
+    }
+
+    /// What a read has come to with an attempt; nothing if it has to wait.
+    fn outcome<T>(&self, attempted: io::Result<T>) -> Option<io::Result<T>> {
+        let result = match attempted {
+            _ if self.phase.get() == Phase::Closed => Err(errors::aborted()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                Err(self.read_error.borrow().as_ref().map(errors::again)?)
             }
-            (attempted, _) => attempted,
+            attempted => attempted,
         };
         self.is_reading.set(false);
-        read.finish(result);
+        Some(result)
     }
 
     fn park_read(self: &Rc<Self>, read: PendingRead, is_new: bool) {
@@ -192,14 +219,19 @@ impl Core {
     pub(super) fn try_write(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut ops = self.ops.borrow_mut();
         let ops = ops.as_deref_mut().ok_or_else(errors::closed)?;
-        ops.try_writev(buffers)
-            .inspect_err(|error| self.note_write_error(error))
+        let written = ops.try_writev(buffers);
+        let written =
+            written.and_then(|len| (len > 0).then_some(len).ok_or_else(errors::broken_pipe));
+        written.inspect_err(|error| {
+            if error.kind() != ErrorKind::WouldBlock {
+                self.note_write_error(error);
+                // What had arrived before may never be told now that the connection is gone.
+                ops.told(Readiness::READ);
+            }
+        })
     }
 
     fn note_write_error(&self, error: &io::Error) {
-        if error.kind() == ErrorKind::WouldBlock {
-            return;
-        }
         self.write_error
             .borrow_mut()
             .get_or_insert_with(|| errors::again(error));
@@ -211,7 +243,7 @@ impl Core {
         }
     }
 
-    fn note_read_error(&self, error: &io::Error) {
+    pub(super) fn note_read_error(&self, error: &io::Error) {
         if error.kind() != ErrorKind::WouldBlock {
             self.read_error
                 .borrow_mut()
@@ -223,8 +255,14 @@ impl Core {
     }
 
     /// Keeps a write that has to wait; one that was taken in part is first attempted until it has to.
-    pub(super) fn park_write(self: &Rc<Self>, write: Box<dyn Write>, was_partial: bool) {
-        write.set_work(self.clone(), WRITE);
+    pub(super) fn park_write<B: WriteBuffers>(
+        self: &Rc<Self>,
+        rest: Rest<B>,
+        completer: Completer<B, Failed<B>>,
+    ) {
+        completer.set_work(self.clone(), WRITE);
+        let was_partial = rest.written > 0;
+        let write = Box::new(WriteFully { rest, completer });
         if was_partial {
             self.resume_write(write);
         } else {
@@ -298,7 +336,7 @@ impl Core {
         drop(ahead);
         if let Some(read) = self.read.take() {
             self.is_reading.set(false);
-            read.finish(Err(errors::aborted()));
+            read.fail(errors::aborted());
         }
         if let Some(write) = self.write.take() {
             write.finish(Err(errors::aborted()));
@@ -311,11 +349,19 @@ impl Core {
         }
     }
 
-    /// Takes the implementation out of an idle stream.
-    pub(super) fn take_transport(&self) -> Option<Transport> {
-        let ops = self.ops.take()?;
+    /// Takes the implementation out of an idle stream that has `handles`.
+    pub(super) fn take_transport(&self, handles: usize) -> io::Result<Transport> {
+        if self.phase() == Phase::Closed {
+            return Err(errors::closed());
+        }
+        if self.phase() == Phase::Disconnecting || handles > 1 || self.is_busy() {
+            return Err(errors::busy());
+        }
+        // A layer would write behind bytes that it knows nothing of.
+        self.check_write_side()?;
+        let ops = self.ops.take().ok_or_else(errors::closed)?;
         self.phase.set(Phase::Closed);
-        Some(Transport {
+        Ok(Transport {
             ops,
             ahead: self.ahead.take(),
             pool: self.pool.clone(),
@@ -371,7 +417,7 @@ impl Work for Core {
                 if let Some(read) = self.read.take() {
                     self.is_reading.set(false);
                     if end != End::Dropped {
-                        read.finish(Err(end.into()));
+                        read.fail(end.into());
                     }
                 }
             }
@@ -380,7 +426,11 @@ impl Work for Core {
                     self.stop_write(write, end);
                 }
             }
-            SHUTDOWN => drop(self.shutdown.take()),
+            SHUTDOWN => {
+                if let Some(completer) = self.shutdown.take() {
+                    completer.error(end.into());
+                }
+            }
             _ => self.stop_disconnect(end),
         }
     }
@@ -403,39 +453,5 @@ impl Core {
             write.finish(Err(end.into()));
         }
         self.resume_shutdown();
-    }
-}
-
-/// Where the attempts of a read get their bytes.
-pub(super) struct Source<'a> {
-    core: &'a Core,
-}
-
-impl Source<'_> {
-    pub(super) fn pool(&self) -> &Rc<Pool> {
-        &self.core.pool
-    }
-
-    /// Makes one attempt to fill `parts`, of `wanted` bytes; 0 is the end of the stream.
-    pub(super) fn try_fill(&mut self, parts: PartsMut<'_>, wanted: usize) -> io::Result<usize> {
-        let Self { core } = self;
-        let mut ops = core.ops.borrow_mut();
-        let ops = &mut **ops.as_mut().ok_or_else(errors::closed)?;
-        let filled = core
-            .ahead
-            .borrow_mut()
-            .try_fill(ops, &core.pool, parts, wanted);
-        match filled {
-            // What has ended in an error has no good end.
-            Ok(0) => match &*core.read_error.borrow() {
-                Some(error) => Err(errors::again(error)),
-                None => Ok(0),
-            },
-            Ok(filled) => Ok(filled),
-            Err(error) => {
-                core.note_read_error(&error);
-                Err(error)
-            }
-        }
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tevent::{Completer, End, Readiness, Timer};
 
+use super::StreamOps;
 use super::core::{Core, DISCONNECT, Phase};
+use crate::errors;
 
 /// The longest that a disconnect waits for the peer to close its side.
 ///
@@ -35,6 +37,8 @@ enum Progress {
 impl Core {
     pub(super) fn begin_disconnect(self: &Rc<Self>, completer: Completer<()>) {
         let Some(ctx) = self.ctx.upgrade() else {
+            self.abort();
+            completer.error(errors::context_gone());
             return;
         };
         completer.set_work(self.clone(), DISCONNECT);
@@ -86,10 +90,22 @@ impl Core {
             match ops.try_shutdown() {
                 Ok(()) => disconnect.is_shut_down = true,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Progress::Waits,
-                // There is no half-close, or the connection is gone: nothing to wait for.
+                // The peer learns of the end only when we close, so there is nothing to wait for. What
+                // has arrived is drained, told of or not.
+                Err(error) if errors::is_not_supported(&error) => {
+                    ops.told(Readiness::READ);
+                    self.drain(&mut **ops, disconnect);
+                    return Progress::Over;
+                }
+                // The connection is gone.
                 Err(_) => return Progress::Over,
             }
         }
+        self.drain(&mut **ops, disconnect)
+    }
+
+    /// Reads and drops what has arrived; over when the peer has closed or sends without end.
+    fn drain(&self, ops: &mut dyn StreamOps, disconnect: &mut Disconnect) -> Progress {
         self.pool.with_scratch(|scratch| {
             loop {
                 match ops.try_readv(&mut [IoSliceMut::new(scratch)]) {

@@ -63,6 +63,9 @@ pub trait StreamOps: 'static {
     /// Is told what the [`Ready`](crate::Ready) handle was told, before any attempt is made, and
     /// returns which attempts are worth it now.
     ///
+    /// It is also told `READ` when the front looks for what may have arrived untold: after a failed
+    /// write, and before it closes.
+    ///
     /// A layered stream passes it on to its transport. One whose reads may unblock its writes adds
     /// the other direction.
     fn told(&mut self, readiness: Readiness) -> Readiness;
@@ -83,6 +86,13 @@ pub trait StreamOps: 'static {
     /// The front then offers its scratch buffer behind the caller's buffers and keeps the surplus.
     fn reads_ahead(&self) -> bool {
         false
+    }
+
+    /// The largest write, for a stream whose writes are messages of a limited length.
+    ///
+    /// The front refuses a larger one with `EMSGSIZE` before any of it is written.
+    fn max_write_len(&self) -> usize {
+        usize::MAX
     }
 
     /// Whether bytes of a write that was refused for now are already on their way (a frame's header).

@@ -6,9 +6,8 @@ use std::rc::Rc;
 use tevent::{Completer, Queue, Request, Work};
 
 use super::Stream;
-use super::core::Source;
 use super::read::{PendingRead, Read};
-use crate::buffers::PartsMut;
+use super::source::Source;
 use crate::chunk::{Chunk, Pool};
 use crate::{errors, queued};
 
@@ -119,9 +118,7 @@ impl<N: FnMut(&[u8]) -> io::Result<usize>> ReadPdu<N> {
             }
             self.make_room(source.pool());
             let room = self.pdu.len().min(self.needed);
-            let mut parts = PartsMut::skipping(0);
-            parts.push(&mut self.pdu[self.arrived..room]);
-            match source.try_fill(parts, room - self.arrived)? {
+            match source.try_read(&mut self.pdu[self.arrived..room])? {
                 0 if self.arrived == 0 => return Ok(()),
                 0 => return Err(errors::broken_pipe()),
                 filled => self.arrived += filled,
@@ -158,6 +155,10 @@ impl<N: FnMut(&[u8]) -> io::Result<usize>> ReadPdu<N> {
 }
 
 impl<N: FnMut(&[u8]) -> io::Result<usize>> Read for ReadPdu<N> {
+    fn begin(&mut self) -> io::Result<()> {
+        self.ask_next().map(drop)
+    }
+
     fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()> {
         let filled = self.fill(source);
         if matches!(&filled, Err(error) if error.kind() == ErrorKind::WouldBlock) {

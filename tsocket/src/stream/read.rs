@@ -5,13 +5,18 @@ use std::rc::Rc;
 
 use tevent::{Completer, Work};
 
-use super::core::Source;
+use super::source::Source;
 use crate::buffers::{PartsMut, ReadBuffers};
 use crate::chunk::{Chunk, Pool};
 use crate::{Failed, errors};
 
 /// A read that goes on until it has what it needs.
 pub(super) trait Read {
+    /// Is called once, before any attempt; an error ends the read.
+    fn begin(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Makes one attempt; `WouldBlock` asks to be called again, `Ok` means that it is complete.
     fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()>;
 
@@ -28,24 +33,16 @@ pub(super) trait Read {
 /// A read of whatever there is. While it waits it owns no buffer.
 pub(super) struct ReadSome {
     pub(super) max: usize,
-    pub(super) read: Chunk,
     pub(super) completer: Completer<Chunk>,
 }
 
 impl ReadSome {
-    pub(super) fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()> {
+    /// Makes one attempt; `WouldBlock` asks to be called again.
+    pub(super) fn attempt(&self, source: &mut Source<'_>) -> io::Result<Chunk> {
         let mut chunk = source.pool().chunk(self.max.min(Pool::MAX));
-        let wanted = chunk.len();
-        let mut parts = PartsMut::skipping(0);
-        parts.push(&mut chunk);
-        let read = source.try_fill(parts, wanted)?;
+        let read = source.try_read(&mut chunk)?;
         chunk.truncate(read);
-        self.read = chunk;
-        Ok(())
-    }
-
-    pub(super) fn finish(self, result: io::Result<()>) {
-        self.completer.finish(result.map(|()| self.read));
+        Ok(chunk)
     }
 }
 
@@ -104,17 +101,18 @@ pub(super) enum PendingRead {
 }
 
 impl PendingRead {
-    pub(super) fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()> {
+    pub(super) fn begin(&mut self) -> io::Result<()> {
         match self {
-            Self::Some(read) => read.attempt(source),
-            Self::Other(read) => read.attempt(source),
+            Self::Some(_) => Ok(()),
+            Self::Other(read) => read.begin(),
         }
     }
 
-    pub(super) fn finish(self, result: io::Result<()>) {
+    /// Ends the request before anything that it waits for has come.
+    pub(super) fn fail(self, error: io::Error) {
         match self {
-            Self::Some(read) => read.finish(result),
-            Self::Other(read) => read.finish(result),
+            Self::Some(read) => read.completer.error(error),
+            Self::Other(read) => read.finish(Err(error)),
         }
     }
 

@@ -102,6 +102,12 @@ impl Transport {
         self.ops.unwanted(readiness);
     }
 
+    /// As [`StreamOps::max_write_len`]: whoever owns the transport has to keep to it.
+    #[must_use]
+    pub fn max_write_len(&self) -> usize {
+        self.ops.max_write_len()
+    }
+
     /// As [`StreamOps::is_mid_write`].
     #[must_use]
     pub fn is_mid_write(&self) -> bool {

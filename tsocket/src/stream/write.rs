@@ -1,12 +1,11 @@
 //! The pending write of a stream: what is left of it, and how it ends.
 
 use std::io::{self, IoSlice};
-use std::rc::Rc;
 
-use tevent::{Completer, Work};
+use tevent::Completer;
 
+use crate::Failed;
 use crate::buffers::{Parts, WriteBuffers};
-use crate::{Failed, errors};
 
 /// A write that goes on until everything was taken.
 pub(super) trait Write {
@@ -21,15 +20,23 @@ pub(super) trait Write {
 
     /// How many bytes were taken.
     fn written(&self) -> usize;
-
-    /// Has `work` told when the request is dropped or ended from outside.
-    fn set_work(&self, work: Rc<dyn Work>, slot: usize);
 }
 
-pub(super) struct WriteFully<B: WriteBuffers> {
+/// What a write has come to with its first attempt.
+pub(super) enum Begun<B> {
+    Over(Result<B, Failed<B>>),
+    Waits(Rest<B>),
+}
+
+/// A write of which something is left.
+pub(super) struct Rest<B> {
     pub(super) buffers: B,
     pub(super) wanted: usize,
     pub(super) written: usize,
+}
+
+pub(super) struct WriteFully<B: WriteBuffers> {
+    pub(super) rest: Rest<B>,
     pub(super) completer: Completer<B, Failed<B>>,
 }
 
@@ -38,24 +45,20 @@ impl<B: WriteBuffers> Write for WriteFully<B> {
         &mut self,
         write: &mut dyn FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<()> {
-        while self.written < self.wanted {
-            let mut parts = Parts::skipping(self.written);
-            self.buffers.parts(&mut parts);
-            match write(parts.slices())? {
-                0 => return Err(errors::broken_pipe()),
-                written => self.written += written,
-            }
+        let rest = &mut self.rest;
+        while rest.written < rest.wanted {
+            let mut parts = Parts::skipping(rest.written);
+            rest.buffers.parts(&mut parts);
+            rest.written += write(parts.slices())?;
         }
         Ok(())
     }
 
     fn finish(self: Box<Self>, result: io::Result<()>) {
-        let Self {
-            buffers,
-            written,
-            completer,
-            ..
-        } = *self;
+        let Self { rest, completer } = *self;
+        let Rest {
+            buffers, written, ..
+        } = rest;
         completer.finish(match result {
             Ok(()) => Ok(buffers),
             Err(error) => Err(Failed {
@@ -67,10 +70,6 @@ impl<B: WriteBuffers> Write for WriteFully<B> {
     }
 
     fn written(&self) -> usize {
-        self.written
-    }
-
-    fn set_work(&self, work: Rc<dyn Work>, slot: usize) {
-        self.completer.set_work(work, slot);
+        self.rest.written
     }
 }

@@ -1,0 +1,15 @@
+//! The errors of named pipes, each condition with the errno of the contract.
+
+use std::io;
+
+use rustix::io::Errno;
+
+/// A pipe has no half-close.
+pub(crate) fn no_half_close() -> io::Error {
+    Errno::OPNOTSUPP.into()
+}
+
+/// The transport has ended inside a message or its length.
+pub(crate) fn truncated() -> io::Error {
+    Errno::PIPE.into()
+}
