@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tevent::{Context, ManualClock, Queue, Request, Steps, wakeup};
+use tevent::{Context, ManualClock, Progress, Queue, Request, Steps, race, wakeup};
 use tevent_tests::{on_every_backend, settle};
 
 /// Kinds, indented by their depth.
@@ -158,4 +158,32 @@ fn counters_count_what_implementations_report() {
         (1, 2, 1, 0)
     );
     assert!(format!("{counters:?} {since:?}").contains("sends: 2"));
+}
+
+#[test]
+fn the_dump_can_be_had_as_json() {
+    let clock = ManualClock::new();
+    let ctx = Context::builder().manual_clock(&clock).build().unwrap();
+    assert_eq!(ctx.dump().to_json(), r#"{"outstanding":0,"entries":[]}"#);
+    let (child, completer) = Request::<()>::pair(&ctx, "a \"child\"");
+    let (line, column) = (line!() - 1, 30);
+    let parent = race(&ctx, [child]);
+    completer.notify(Progress::of(1, 3));
+    clock.advance(Duration::from_micros(12_000_345));
+    let place = format!(r#""file":"{}","line":"#, file!());
+    let expected = [
+        r#"{"outstanding":2,"entries":["#.to_owned(),
+        format!(r#"{{"kind":"race",{place}{},"column":18,"#, line + 2),
+        r#""age":12.000345,"depth":0,"progress":null},"#.to_owned(),
+        format!(r#"{{"kind":"a \"child\"",{place}{line},"column":{column},"#),
+        r#""age":12.000345,"depth":1,"progress":{"done":1,"total":3}}]}"#.to_owned(),
+    ];
+    assert_eq!(ctx.dump().to_json(), expected.concat());
+    completer.notify(Progress::new(2));
+    let json = ctx.dump().to_json();
+    assert!(
+        json.contains(r#""progress":{"done":2,"total":null}"#),
+        "{json}"
+    );
+    drop(parent);
 }

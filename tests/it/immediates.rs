@@ -135,3 +135,69 @@ fn an_immediate_shows_what_it_is() {
         "Immediate { is_scheduled: true, .. }"
     );
 }
+
+#[test]
+fn an_immediate_moves_to_another_context_and_leaves_the_first() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let other = Context::with_backend(ctx.backend()).unwrap();
+        let immediate = Immediate::new(ctx, log.calling("moved"));
+        let there = Immediate::new(&other, log.calling("there"));
+        immediate.schedule();
+        there.schedule();
+        immediate.schedule_on(&other);
+        ctx.run().unwrap();
+        expect_order(&log, &[]);
+        other.run().unwrap();
+        expect_order(&log, &["there", "moved"]);
+        immediate.schedule();
+        ctx.run().unwrap();
+        expect_order(&log, &[]);
+        other.run().unwrap();
+        expect_order(&log, &["moved"]);
+    });
+}
+
+#[test]
+fn an_immediate_whose_context_is_gone_can_be_scheduled_on_another() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let gone = Context::with_backend(ctx.backend()).unwrap();
+        let immediate = Immediate::new(&gone, log.calling("survivor"));
+        immediate.schedule();
+        drop(gone);
+        assert!(!immediate.is_scheduled());
+        immediate.schedule();
+        immediate.schedule_on(ctx);
+        assert!(immediate.is_scheduled());
+        ctx.run().unwrap();
+        expect_order(&log, &["survivor"]);
+    });
+}
+
+#[test]
+fn an_immediate_that_is_run_inside_its_own_handler_is_put_off_until_that_has_returned() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let other = Context::with_backend(ctx.backend()).unwrap();
+        let own: Rc<OnceCell<Immediate>> = Rc::default();
+        let (seen, weak, there) = (log.clone(), Rc::downgrade(&own), other.clone());
+        let handler = move || {
+            seen.note("begins");
+            if seen.len() == 1 {
+                let own = weak.upgrade().unwrap();
+                let own = own.get().unwrap();
+                own.schedule_on(&there);
+                there.run().unwrap();
+                assert!(own.is_scheduled());
+            }
+            seen.note("ends");
+        };
+        own.get_or_init(|| Immediate::new(ctx, handler)).schedule();
+        ctx.run().unwrap();
+        expect_order(&log, &["begins", "ends"]);
+        log.note("nested");
+        other.run().unwrap();
+        expect_order(&log, &["nested", "begins", "ends"]);
+    });
+}

@@ -1,5 +1,6 @@
 //! Stories that cross the crates.
 
+mod combine;
 mod datagrams;
 mod deps;
 mod dump;
@@ -8,6 +9,7 @@ mod futures;
 mod groups;
 mod handlers;
 mod immediates;
+mod intervals;
 mod listeners;
 mod loop_order;
 mod memory;
@@ -15,6 +17,8 @@ mod npa;
 mod own_kinds;
 mod pdu;
 mod pool;
+mod profiles;
+mod progress;
 mod queue;
 mod queue_model;
 mod queued;

@@ -392,3 +392,100 @@ fn a_line_of_a_hundred_thousand_needs_no_stack() {
         drop(line);
     });
 }
+
+#[test]
+fn the_first_of_a_stopped_queue_can_give_its_turn_back_and_has_the_next() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let queue = Queue::new(ctx);
+        let first = queue.add_entry(log.noting("first"));
+        let second = queue.add_entry(log.noting("second"));
+        settle(ctx);
+        expect_order(&log, &["first"]);
+        queue.stop();
+        first.untrigger(log.noting("first again")).unwrap();
+        expect_silence(ctx, &log);
+        queue.start();
+        settle(ctx);
+        expect_order(&log, &["first again"]);
+        drop(first);
+        settle(ctx);
+        expect_order(&log, &["second"]);
+        drop(second);
+    });
+}
+
+#[test]
+fn a_turn_that_was_not_triggered_can_be_given_back_as_well() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let queue = Queue::new(ctx);
+        let direct = queue.try_turn().unwrap();
+        queue.stop();
+        direct.untrigger(log.noting("direct")).unwrap();
+        queue.start();
+        settle(ctx);
+        expect_order(&log, &["direct"]);
+        drop(direct);
+        let waited = ctx.run_until(queue.wait()).unwrap().unwrap();
+        queue.stop();
+        waited.untrigger(log.noting("waited")).unwrap();
+        let behind = queue.add_entry(log.noting("behind"));
+        queue.start();
+        settle(ctx);
+        expect_order(&log, &["waited"]);
+        drop((waited, behind));
+    });
+}
+
+#[test]
+fn a_turn_given_back_is_lost_with_its_entry_or_its_queue() {
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let queue = Queue::new(ctx);
+        let leaves = queue.try_turn().unwrap();
+        let stays = queue.add_entry(log.noting("stays"));
+        queue.stop();
+        leaves.untrigger(log.noting("left")).unwrap();
+        drop(leaves);
+        queue.start();
+        settle(ctx);
+        expect_order(&log, &["stays"]);
+        queue.stop();
+        let seen = log.clone();
+        let told = move |turn: io::Result<()>| {
+            expect_errno(turn, Errno::CANCELED);
+            seen.note("canceled");
+        };
+        stays.untrigger(told).unwrap();
+        drop(queue);
+        ctx.run().unwrap();
+        expect_order(&log, &["canceled"]);
+        drop(stays);
+    });
+}
+
+#[test]
+fn only_a_turn_of_a_stopped_queue_can_be_given_back() {
+    on_every_backend(|ctx| {
+        let (log, drops) = (Log::new(), Drops::new());
+        let refused = |entry: &QueueEntry| {
+            let tattle = drops.tattle();
+            expect_errno(entry.untrigger(move |_| tattle.hold()), Errno::INVAL);
+        };
+        let queue = Queue::new(ctx);
+        let first = queue.try_turn().unwrap();
+        let second = queue.add_entry(log.noting("second"));
+        refused(&first); // the queue is running
+        queue.stop();
+        refused(&second); // it is not its turn
+        first.untrigger(log.noting("first")).unwrap();
+        refused(&first); // it has been given back
+        drop(queue);
+        refused(&first); // the queue is gone
+        assert_eq!(drops.count(), 4);
+        ctx.run().unwrap();
+        expect_order(&log, &["first", "second"]);
+        drop((first, second));
+    });
+}

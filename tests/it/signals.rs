@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use rustix::io::Errno;
-use tevent::{Context, Immediate, Signal};
+use tevent::{Context, Delivery, Immediate, Signal};
+#[cfg(target_os = "linux")]
+use tevent_tests::raise_with_value;
 use tevent_tests::{
     Drops, Log, alone_with_signals, expect_errno, expect_order, expect_panic, expect_silence,
     on_every_backend, raise, run_to, settle,
@@ -20,7 +22,8 @@ fn deliveries_are_counted_between_runs() {
     on_every_backend(|ctx| {
         let counts: Rc<RefCell<Vec<u32>>> = Rc::default();
         let seen = counts.clone();
-        let _signal = Signal::new(ctx, URG, move |count| seen.borrow_mut().push(count)).unwrap();
+        let _signal =
+            Signal::new(ctx, URG, move |told| seen.borrow_mut().push(told.count)).unwrap();
         for _ in 0..3 {
             raise(URG);
         }
@@ -41,8 +44,9 @@ fn every_context_sees_every_delivery() {
         let here = Rc::new(Cell::new(0));
         let there = Rc::new(Cell::new(0));
         let (mine, yours) = (here.clone(), there.clone());
-        let _mine = Signal::new(ctx, URG, move |n| mine.set(mine.get() + n)).unwrap();
-        let _yours = Signal::new(&other, URG, move |n| yours.set(yours.get() + n)).unwrap();
+        let _mine = Signal::new(ctx, URG, move |told| mine.set(mine.get() + told.count)).unwrap();
+        let _yours =
+            Signal::new(&other, URG, move |told| yours.set(yours.get() + told.count)).unwrap();
         for round in 1..=3 {
             raise(URG);
             run_to(ctx, || here.get() == round);
@@ -201,4 +205,129 @@ fn a_signal_shows_what_it_is() {
     let ctx = Context::new().unwrap();
     let signal = Signal::new(&ctx, URG, |_| {}).unwrap();
     assert_eq!(format!("{signal:?}"), "Signal { signum: 23, .. }");
+}
+
+/// What an event for `URG` told each time it ran.
+fn told(ctx: &Context) -> (Signal, Rc<RefCell<Vec<Delivery>>>) {
+    let told: Rc<RefCell<Vec<Delivery>>> = Rc::default();
+    let seen = told.clone();
+    let signal = Signal::new(ctx, URG, move |delivery| seen.borrow_mut().push(delivery));
+    (signal.expect("it is handled"), told)
+}
+
+#[test]
+fn a_delivery_names_its_sender() {
+    let _alone = alone_with_signals();
+    on_every_backend(|ctx| {
+        let (_signal, told) = told(ctx);
+        raise(URG);
+        raise(URG);
+        assert!(ctx.run_once().unwrap());
+        let told = told.take();
+        assert_eq!((told.len(), told[0].count, told[0].infos.len()), (1, 2, 2));
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        let uid = rustix::process::getuid().as_raw();
+        for info in &told[0].infos {
+            assert_eq!((info.pid, info.uid), (Some(pid), Some(uid)));
+            assert_eq!(info.value, None);
+            if cfg!(target_os = "linux") {
+                assert_eq!(info.code, 0);
+            }
+        }
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_queued_signal_brings_its_value() {
+    let _alone = alone_with_signals();
+    on_every_backend(|ctx| {
+        let (_signal, told) = told(ctx);
+        let values = [1, -1, i32::MAX, i32::MIN];
+        for value in values {
+            raise_with_value(URG, value);
+        }
+        assert!(ctx.run_once().unwrap());
+        let told = told.take();
+        let infos = &told[0].infos;
+        let brought: Vec<_> = infos.iter().filter_map(|info| info.value).collect();
+        assert_eq!(brought, values);
+        assert!(
+            infos
+                .iter()
+                .all(|info| info.code == -1 && info.pid.is_some())
+        );
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn infos_beyond_the_bound_are_lost_but_counted() {
+    let _alone = alone_with_signals();
+    on_every_backend(|ctx| {
+        let (_signal, told) = told(ctx);
+        for value in 0..=256 {
+            raise_with_value(URG, value);
+        }
+        assert!(ctx.run_once().unwrap());
+        raise_with_value(URG, 1000);
+        assert!(ctx.run_once().unwrap());
+        let told = told.take();
+        assert_eq!(
+            (told[0].count, told[0].infos.len()),
+            (257, Signal::INFO_MAX)
+        );
+        assert_eq!(told[0].infos[255].value, Some(255));
+        assert_eq!((told[1].count, told[1].infos.len()), (1, 1));
+        assert_eq!(told[1].infos[0].value, Some(1000));
+    });
+}
+
+#[test]
+fn a_one_shot_event_runs_once_and_the_others_go_on() {
+    let _alone = alone_with_signals();
+    on_every_backend(|ctx| {
+        let (log, drops) = (Log::new(), Drops::new());
+        let other = Signal::new(ctx, URG, log.noting("each")).unwrap();
+        let (seen, tattle) = (log.clone(), drops.tattle());
+        let once = Signal::once(ctx, URG, move |told| {
+            tattle.hold();
+            seen.note(format!("once, {}", told.count));
+        });
+        raise(URG);
+        raise(URG);
+        run_to(ctx, || log.len() == 2);
+        expect_order(&log, &["once, 2", "each"]);
+        assert_eq!(drops.count(), 1);
+        raise(URG);
+        run_to(ctx, || !log.is_empty());
+        expect_order(&log, &["each"]);
+        expect_silence(ctx, &log);
+        drop(other);
+        // The one-shot event is still held, but is nothing to wait for.
+        ctx.run().unwrap();
+        drop(once.unwrap());
+    });
+}
+
+#[test]
+fn a_one_shot_event_may_be_dropped_before_it_ran_or_by_its_handler() {
+    let _alone = alone_with_signals();
+    on_every_backend(|ctx| {
+        let log = Log::new();
+        let before = Signal::once(ctx, URG, log.noting("dropped")).unwrap();
+        raise(URG);
+        drop(before);
+        let own: Rc<RefCell<Option<Signal>>> = Rc::default();
+        let (owner, seen) = (own.clone(), log.clone());
+        let signal = Signal::once(ctx, URG, move |_| {
+            drop(owner.take());
+            seen.note("own");
+        });
+        own.replace(Some(signal.unwrap()));
+        raise(URG);
+        ctx.run().unwrap();
+        expect_order(&log, &["own"]);
+        expect_errno(Signal::once(ctx, 9, |_| {}), Errno::INVAL);
+    });
 }

@@ -4,6 +4,8 @@ pub mod contract;
 mod log;
 mod random;
 mod signals;
+#[cfg(target_os = "linux")]
+mod sys;
 
 use std::any::Any;
 use std::env;
@@ -16,6 +18,8 @@ use std::time::Duration;
 
 pub use log::{Drops, Log, Tattle, expect_order};
 pub use random::Random;
+#[cfg(target_os = "linux")]
+pub use signals::raise_with_value;
 pub use signals::{alone_with_signals, raise};
 
 use tevent::{Context, wakeup};

@@ -1,5 +1,7 @@
 //! [`Dump`], the tree of what is outstanding on a context.
 
+mod json;
+
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -24,6 +26,10 @@ pub(crate) struct Residents {
     table: RefCell<Table<Origin>>,
     // The computation whose code is running: the parent of whatever it starts.
     current: Cell<Token>,
+    // Of the few that tell.
+    progress: RefCell<HashMap<Token, Progress>>,
+    // How many are being profiled.
+    profiled: Cell<isize>,
 }
 
 impl Residents {
@@ -31,6 +37,8 @@ impl Residents {
         Self {
             table: RefCell::default(),
             current: Cell::new(Token::NOBODY),
+            progress: RefCell::default(),
+            profiled: Cell::new(0),
         }
     }
 
@@ -51,6 +59,36 @@ impl Residents {
 
     pub(crate) fn leave(&self, token: Token) {
         self.table.borrow_mut().remove(token);
+        if !self.progress.borrow().is_empty() {
+            self.progress.borrow_mut().remove(&token);
+        }
+    }
+
+    /// Makes `token` a part of `parent`, whoever it was a part of before.
+    pub(crate) fn adopt(&self, parent: Token, token: Token) {
+        if let Some(origin) = self.table.borrow_mut().get_mut(token) {
+            origin.parent = parent;
+        }
+    }
+
+    /// Remembers how far `token` has come, until it leaves.
+    pub(crate) fn set_progress(&self, token: Token, progress: Progress) {
+        self.progress.borrow_mut().insert(token, progress);
+    }
+
+    /// Counts one that is profiled from now on, or one less.
+    pub(crate) fn count_profiled(&self, change: isize) {
+        self.profiled.set(self.profiled.get() + change);
+    }
+
+    /// Whether anybody is being profiled: rarely, and then it costs.
+    pub(crate) fn has_profiled(&self) -> bool {
+        self.profiled.get() > 0
+    }
+
+    /// The computation whose code is running.
+    pub(crate) fn current(&self) -> Token {
+        self.current.get()
     }
 
     /// Makes `token` the current one until the guard is dropped, also by a panic.
@@ -97,6 +135,7 @@ impl Residents {
                 location,
                 age: now.saturating_duration_since(created),
                 depth,
+                progress: self.progress.borrow().get(&token).copied(),
             });
             let below = children.remove(&token).unwrap_or_default();
             stack.extend(
@@ -128,7 +167,7 @@ impl Drop for CurrentGuard<'_> {
 /// ```text
 /// outstanding: 2
 /// serve (examples/src/bin/echod.rs:80) for 12.5s
-///   read (examples/src/bin/echod.rs:95) for 3.1s
+///   read (examples/src/bin/echod.rs:95) for 3.1s, 512/4096
 /// ```
 ///
 /// # Examples
@@ -177,6 +216,8 @@ pub struct DumpEntry {
     pub age: Duration,
     /// How many ancestors it has.
     pub depth: usize,
+    /// How far it has come, if it tells.
+    pub progress: Option<Progress>,
 }
 
 impl fmt::Display for DumpEntry {
@@ -186,6 +227,7 @@ impl fmt::Display for DumpEntry {
             location,
             age,
             depth,
+            progress,
         } = self;
         let indent = depth * 2;
         let (file, line) = (location.file(), location.line());
@@ -194,6 +236,51 @@ impl fmt::Display for DumpEntry {
             "{:indent$}{kind} ({file}:{line}) for {:.1}s",
             "",
             age.as_secs_f64()
-        )
+        )?;
+        match progress {
+            Some(progress) => write!(f, ", {progress}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How far a computation has come, in whatever it counts: bytes, records, attempts.
+///
+/// # Examples
+/// ```
+/// use tevent::Progress;
+///
+/// assert_eq!(Progress::of(3, 10).to_string(), "3/10");
+/// assert_eq!(Progress::new(3).to_string(), "3");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Progress {
+    /// How much is done.
+    pub done: u64,
+    /// How much there is to do, if that is known.
+    pub total: Option<u64>,
+}
+
+impl Progress {
+    /// So much is done, and nobody knows of how much.
+    #[must_use]
+    pub fn new(done: u64) -> Self {
+        Self { done, total: None }
+    }
+
+    /// So much is done of `total`.
+    #[must_use]
+    pub fn of(done: u64, total: u64) -> Self {
+        let total = Some(total);
+        Self { done, total }
+    }
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.total {
+            Some(total) => write!(f, "{}/{total}", self.done),
+            None => write!(f, "{}", self.done),
+        }
     }
 }

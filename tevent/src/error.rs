@@ -35,6 +35,21 @@ pub(crate) fn job_panicked(text: &str) -> io::Error {
     io::Error::other(format!("the offloaded job panicked: {text}"))
 }
 
+/// An interval without a period has no ticks: `EINVAL`.
+pub(crate) fn no_period() -> io::Error {
+    Errno::INVAL.into()
+}
+
+/// Somebody waits for the tick already: `EBUSY`.
+pub(crate) fn tick_awaited() -> io::Error {
+    Errno::BUSY.into()
+}
+
+/// Only the first entry of a stopped queue can give its turn back: `EINVAL`.
+pub(crate) fn no_turn_to_give_back() -> io::Error {
+    Errno::INVAL.into()
+}
+
 /// The context is gone, so nothing can be watched on it any more: `ESHUTDOWN`.
 pub(crate) fn context_gone() -> io::Error {
     Errno::SHUTDOWN.into()

@@ -35,7 +35,7 @@ use crate::run_queue::{Run, Ticket};
 /// ```
 ///
 /// # Source
-/// `tevent_create_immediate()`. Differs: it has one handler and belongs to one context.
+/// `tevent_create_immediate()`. Differs: it has one handler, and belongs to one context until it is moved.
 #[doc(alias = "tevent_create_immediate")]
 #[must_use = "dropping an immediate takes it out of the line"]
 pub struct Immediate {
@@ -43,8 +43,10 @@ pub struct Immediate {
 }
 
 struct ImmediateNode {
-    ctx: WeakContext,
+    ctx: RefCell<WeakContext>,
     ticket: Cell<Ticket>,
+    // Its turn came inside its handler.
+    is_put_off: Cell<bool>,
     handler: RefCell<Box<dyn FnMut()>>,
 }
 
@@ -52,8 +54,9 @@ impl Immediate {
     /// An idle immediate of `ctx`.
     pub fn new(ctx: &Context, handler: impl FnMut() + 'static) -> Self {
         let node = ImmediateNode {
-            ctx: ctx.downgrade(),
+            ctx: RefCell::new(ctx.downgrade()),
             ticket: Cell::new(Ticket::NONE),
+            is_put_off: Cell::new(false),
             handler: RefCell::new(Box::new(handler)),
         };
         Self {
@@ -65,17 +68,27 @@ impl Immediate {
     #[doc(alias = "tevent_schedule_immediate")]
     pub fn schedule(&self) {
         self.cancel();
-        if let Some(ctx) = self.node.ctx.upgrade() {
-            self.node.ticket.set(ctx.enqueue(self.node.clone()));
-        }
+        self.node.enqueue();
+    }
+
+    /// Moves to `ctx` and runs the handler there, behind everything that is in line now.
+    ///
+    /// It leaves the line of the context where it was, and belongs to `ctx` from now on. One whose
+    /// context is gone can be used again in this way. If `ctx` comes to it inside its own handler,
+    /// which runs it, the handler runs again when it has returned.
+    pub fn schedule_on(&self, ctx: &Context) {
+        self.cancel();
+        self.node.ctx.replace(ctx.downgrade());
+        self.schedule();
     }
 
     /// Does not run any more until it is scheduled again.
     #[doc(alias = "tevent_reset_immediate")]
     pub fn cancel(&self) {
+        self.node.is_put_off.set(false);
         let ticket = self.node.ticket.replace(Ticket::NONE);
         if ticket != Ticket::NONE {
-            if let Some(ctx) = self.node.ctx.upgrade() {
+            if let Some(ctx) = self.node.ctx() {
                 ctx.dequeue(ticket);
             }
         }
@@ -84,7 +97,20 @@ impl Immediate {
     /// Whether it waits in line.
     #[must_use]
     pub fn is_scheduled(&self) -> bool {
-        self.node.ticket.get() != Ticket::NONE
+        let is_waiting = self.node.ticket.get() != Ticket::NONE || self.node.is_put_off.get();
+        is_waiting && self.node.ctx().is_some()
+    }
+}
+
+impl ImmediateNode {
+    fn ctx(&self) -> Option<Context> {
+        self.ctx.borrow().upgrade()
+    }
+
+    fn enqueue(self: &Rc<Self>) {
+        if let Some(ctx) = self.ctx() {
+            self.ticket.set(ctx.enqueue(self.clone()));
+        }
     }
 }
 
@@ -105,6 +131,14 @@ impl fmt::Debug for Immediate {
 impl Run for ImmediateNode {
     fn run(self: Rc<Self>, _: &Context) {
         self.ticket.set(Ticket::NONE);
-        (self.handler.borrow_mut())();
+        let Ok(mut handler) = self.handler.try_borrow_mut() else {
+            self.is_put_off.set(true);
+            return;
+        };
+        handler();
+        drop(handler);
+        if self.is_put_off.take() {
+            self.enqueue();
+        }
     }
 }

@@ -9,12 +9,12 @@
 //!    loop has come to it), and [`Remote`] (another thread has sent work).
 //! 3. A [`Request`] is one computation with one result, which its [`Completer`] provides once. The
 //!    result goes to a completion, from the loop and never from inside a call. Dropping a request
-//!    cancels it. [`wakeup()`] is the smallest one.
-//! 4. Requests are combined with [`Steps`] (one after the other), [`Queue`] (one at a time) and
-//!    [`Group`] (an owner of many); or with `async` and `await`: a request is a future, and
-//!    [`Context::spawn`] makes a request of any future.
-//! 5. [`Context::dump`] shows what is outstanding, [`Context::stats`] what was done, and a
-//!    [`ManualClock`] lets hours pass at once in a test.
+//!    cancels it. [`wakeup()`] is the smallest one, and an [`interval()`] gives many.
+//! 4. Requests are combined with [`Steps`] (one after the other), [`join`] and [`race`] (all or the
+//!    first of several), [`Queue`] (one at a time) and [`Group`] (an owner of many); or with `async`
+//!    and `await`: a request is a future, and [`Context::spawn`] makes a request of any future.
+//! 5. [`Context::dump`] shows what is outstanding, a [`Profile`] what one request consisted of,
+//!    [`Context::stats`] what was done, and a [`ManualClock`] lets hours pass at once in a test.
 //!
 //! Everything stays on the thread that made it; only [`Remote`] crosses threads. Names of the C
 //! library (`tevent_add_fd`, …) are search aliases.
@@ -38,6 +38,7 @@
 compile_error!("tevent needs a unix system: its event sources are descriptors and signals");
 
 mod clock;
+mod combine;
 mod context;
 mod dump;
 mod error;
@@ -45,9 +46,11 @@ mod fd;
 mod group;
 mod immediate;
 mod interest;
+mod interval;
 mod list;
 mod poller;
 mod pool;
+mod profile;
 mod queue;
 mod remote;
 mod request;
@@ -64,16 +67,19 @@ mod wake;
 mod wakeup;
 
 pub use clock::ManualClock;
+pub use combine::{both, join, race};
 pub use context::{Context, ContextBuilder, WeakContext};
-pub use dump::{Dump, DumpEntry};
+pub use dump::{Dump, DumpEntry, Progress};
 pub use fd::{FdError, FdEvent};
 pub use group::{Group, Stray};
 pub use immediate::Immediate;
 pub use interest::{Interest, Readiness};
+pub use interval::{Interval, interval};
+pub use profile::{Profile, ProfileEntry};
 pub use queue::{Queue, QueueEntry};
 pub use remote::{Remote, RemoteCall, Undelivered};
 pub use request::{Completer, End, Ended, Request, Work};
-pub use signal::Signal;
+pub use signal::{Delivery, Signal, SignalInfo};
 pub use stats::{Counters, Stats};
 pub use steps::{Step, Steps};
 pub use timer::Timer;

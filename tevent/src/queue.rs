@@ -6,6 +6,7 @@ use std::io;
 use std::rc::{Rc, Weak};
 
 use crate::context::{Context, WeakContext};
+use crate::error;
 use crate::list::{List, Place};
 use crate::request::{Completer, End, Ended, Held, Request, Work};
 use crate::run_queue::{Run, Ticket};
@@ -316,6 +317,47 @@ impl Run for Member {
         if let Some(trigger) = self.trigger.take() {
             trigger(Err(Ended::Canceled.into()));
         }
+    }
+}
+
+impl QueueEntry {
+    /// Gives the turn back without leaving: `trigger` runs when the queue begins turns again.
+    ///
+    /// The entry stays the first of its queue, so its turn is the next after [`Queue::start`].
+    ///
+    /// # Errors
+    /// `EINVAL`, and `trigger` is dropped, if the queue runs or is gone or it is another entry's turn.
+    ///
+    /// # Examples
+    /// ```
+    /// use tevent::{Context, Queue};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = Context::new()?;
+    /// let queue = Queue::new(&ctx);
+    /// let turn = ctx.run_until(queue.wait())??;
+    /// queue.stop(); // until what the turn is needed for is back
+    /// turn.untrigger(|turn| assert!(turn.is_ok()))?;
+    /// queue.start();
+    /// ctx.run()
+    /// # }
+    /// ```
+    ///
+    /// # Source
+    /// `tevent_queue_entry_untrigger()`. Differs: takes the next trigger, because the last one is used
+    /// up; and C ends the process instead of returning an error.
+    #[doc(alias = "tevent_queue_entry_untrigger")]
+    pub fn untrigger(&self, trigger: impl FnOnce(io::Result<()>) + 'static) -> io::Result<()> {
+        let line = &self.member.line;
+        // An entry of a queue that is gone has no place, and the queue no first.
+        let first = line.members.borrow().front().map(|(first, _)| first);
+        let has_turn = first == Some(self.member.place.get()) && line.is_first_triggered.get();
+        if line.is_running.get() || !has_turn {
+            return Err(error::no_turn_to_give_back());
+        }
+        line.is_first_triggered.set(false);
+        drop(self.member.trigger.replace(Some(Box::new(trigger))));
+        Ok(())
     }
 }
 

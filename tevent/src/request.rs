@@ -1,7 +1,9 @@
 //! [`Request`], one asynchronous computation with one result, beside its [`Completer`].
 
 mod ended;
+mod held;
 mod node;
+mod notice;
 
 use std::fmt;
 use std::future::Future;
@@ -12,11 +14,12 @@ use std::rc::Rc;
 use std::task::{self, Poll};
 use std::time::{Duration, Instant};
 
-pub use ended::{End, Ended};
-pub use node::Work;
-pub(crate) use node::{Held, Node};
+pub use ended::{End, Ended, Work};
+pub(crate) use held::Held;
+pub(crate) use node::Node;
 
 use crate::context::WeakContext;
+use crate::dump::Progress;
 
 /// One asynchronous computation with one result: what its caller holds.
 ///
@@ -104,6 +107,31 @@ impl<T: 'static, E: 'static> Request<T, E> {
     #[doc(alias = "tevent_req_set_callback")]
     pub fn on_done(self, completion: impl FnOnce(Result<T, E>) + 'static) -> Self {
         self.node().set_completion(Box::new(completion));
+        self
+    }
+
+    /// Has `handler` run from the loop when the request tells how far it has come; in place of an
+    /// earlier one.
+    ///
+    /// It is told the latest progress only, however often the implementor told since it last ran. It
+    /// never runs after the request has finished: what was still to be told by then is left out.
+    ///
+    /// # Examples
+    /// ```
+    /// use tevent::{Context, Progress, Request};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = Context::new()?;
+    /// let (copy, completer) = Request::<()>::pair(&ctx, "copy");
+    /// let copy = copy.on_notify(|progress| println!("{progress} bytes copied"));
+    /// completer.notify(Progress::of(512, 4096));
+    /// # ctx.run()?;
+    /// # drop((copy, completer));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_notify(self, handler: impl FnMut(Progress) + 'static) -> Self {
+        self.node().set_notice(Box::new(handler));
         self
     }
 
@@ -215,6 +243,17 @@ impl<T: 'static, E: 'static> Completer<T, E> {
     pub fn finish(mut self, result: Result<T, E>) {
         if let Some(node) = self.node.take() {
             node.finish(result);
+        }
+    }
+
+    /// Tells how far the request has come: to [`Request::on_notify`], from the loop, and to the dump.
+    ///
+    /// # Source
+    /// `tevent_req_notify_callback()`. Differs: it runs a handler of its own, not the completion.
+    #[doc(alias = "tevent_req_notify_callback")]
+    pub fn notify(&self, progress: Progress) {
+        if let Some(node) = &self.node {
+            node.notify(progress);
         }
     }
 

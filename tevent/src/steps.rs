@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 
 use crate::context::{Context, WeakContext};
+use crate::dump::Progress;
 use crate::request::{Completer, End, Ended, Held, Node, Request, Work};
 use crate::token::Token;
 
@@ -108,6 +109,7 @@ impl<S: 'static, T: 'static, E: 'static> Machine<S, T, E> {
         };
         let mut current = Step {
             machine: self,
+            completer: &completer,
             state,
             next: Next::Nothing,
         };
@@ -152,6 +154,7 @@ impl<S: 'static, T: 'static, E: 'static> Work for Machine<S, T, E> {
 /// [`Ended::Abandoned`], because nothing could ever finish it.
 pub struct Step<'a, S: 'static, T: 'static, E: 'static = io::Error> {
     machine: &'a Rc<Machine<S, T, E>>,
+    completer: &'a Completer<T, E>,
     state: S,
     next: Next<T>,
 }
@@ -172,6 +175,11 @@ impl<S: 'static, T: 'static, E: 'static> Step<'_, S, T, E> {
     /// The state of the request, to be changed.
     pub fn state_mut(&mut self) -> &mut S {
         &mut self.state
+    }
+
+    /// Tells how far the request has come, as [`Completer::notify`] does.
+    pub fn notify(&self, progress: Progress) {
+        self.completer.notify(progress);
     }
 
     /// Goes on with `next` when `subreq` is done; in place of an earlier choice of this step.

@@ -1,8 +1,9 @@
-//! [`Ended`] and [`End`], the ways in which a request can end.
+//! [`Ended`] and [`End`], the ways in which a request can end, and [`Work`], which is told.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 
 use rustix::io::Errno;
 
@@ -43,7 +44,7 @@ impl From<Ended> for io::Error {
     }
 }
 
-/// How a request ended, as its cleanup hooks and its [`Work`](crate::Work) are told.
+/// How a request ended, as its cleanup hooks and its [`Work`] are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
     /// With a value.
@@ -67,4 +68,14 @@ impl From<End> for io::Error {
             End::Dropped | End::Done | End::Error => Ended::Canceled.into(),
         }
     }
+}
+
+/// An implementor's side of a request that is told when nobody waits any more.
+pub trait Work {
+    /// The request with this `slot` was dropped or ended from outside: gives up its place at once.
+    ///
+    /// Called at most once for each request, inside the call that dropped or ended it. If the request
+    /// was not dropped, the completer may be finished here with an error of its own, one that hands
+    /// buffers back for instance; otherwise the request ends with `end` as its error.
+    fn stopped(self: Rc<Self>, slot: usize, end: End);
 }

@@ -14,25 +14,19 @@ use std::cell::RefCell;
 use std::fmt;
 use std::mem;
 use std::panic::Location;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
 
-use super::{End, Ended};
+use super::held::Deadline;
+use super::notice::Notice;
+use super::{End, Ended, Work};
 use crate::context::{Context, WeakContext};
+use crate::dump::Progress;
 use crate::group::Keeper;
+use crate::profile;
 use crate::run_queue::{Run, Ticket};
 use crate::token::Token;
-
-/// An implementor's side of a request that is told when nobody waits any more.
-pub trait Work {
-    /// The request with this `slot` was dropped or ended from outside: gives up its place at once.
-    ///
-    /// Called at most once for each request, inside the call that dropped or ended it. If the request
-    /// was not dropped, the completer may be finished here with an error of its own, one that hands
-    /// buffers back for instance; otherwise the request ends with `end` as its error.
-    fn stopped(self: Rc<Self>, slot: usize, end: End);
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -56,6 +50,8 @@ struct Extras {
     cancel: Cancel,
     cleanup: Vec<Box<dyn FnOnce(End)>>,
     keeper: Option<Keeper>,
+    progress: Option<Progress>,
+    notice: Option<Notice>,
 }
 
 /// What comes of asking for a cancel.
@@ -112,17 +108,22 @@ impl<T: 'static, E: 'static> Node<T, E> {
         location: &'static Location<'static>,
         convert: fn(Ended) -> E,
     ) -> Rc<Self> {
-        let resident = ctx.upgrade().map_or(Token::NOBODY, |ctx| {
+        let alive = ctx.upgrade();
+        let resident = alive.as_ref().map_or(Token::NOBODY, |ctx| {
             ctx.residents().enter(kind, location, ctx.round_now())
         });
-        Rc::new(Self {
+        let node = Rc::new(Self {
             ctx,
             kind,
             location,
             resident,
             convert,
             body: RefCell::new(Body::new(State::Pending, None)),
-        })
+        });
+        if let Some(ctx) = alive.filter(|ctx| ctx.residents().has_profiled()) {
+            profile::add_part(&ctx, ctx.residents().current(), &node);
+        }
+        node
     }
 
     /// One that is finished from the start, so that no dump ever shows it.
@@ -158,6 +159,22 @@ impl<T: 'static, E: 'static> Node<T, E> {
 
     pub(crate) fn location(&self) -> &'static Location<'static> {
         self.location
+    }
+
+    /// Makes it a part of `parent`, whoever it was a part of before.
+    pub(crate) fn adopt(self: &Rc<Self>, parent: Token) {
+        let Some(ctx) = self.ctx.upgrade() else {
+            return;
+        };
+        ctx.residents().adopt(parent, self.resident);
+        if ctx.residents().has_profiled() {
+            profile::add_part(&ctx, parent, self);
+        }
+    }
+
+    /// The error of a request that nobody finishes.
+    pub(crate) fn abandoned(&self) -> E {
+        (self.convert)(Ended::Abandoned)
     }
 
     fn state(&self) -> State {
@@ -264,6 +281,8 @@ impl<T: 'static, E: 'static> Node<T, E> {
         if let (Some(deadline), Some(ctx)) = (extras.deadline.take(), ctx) {
             ctx.disarm(deadline);
         }
+        // The end says more than what was still to be told.
+        drop(extras.notice.take());
         for hook in mem::take(&mut extras.cleanup) {
             hook(end);
         }
@@ -358,12 +377,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
         let Some(ctx) = self.ctx.upgrade().filter(|_| !self.is_over()) else {
             return;
         };
-        let armed = deadline.map(|deadline| {
-            let node = Rc::new(Deadline {
-                node: Rc::downgrade(self),
-            });
-            ctx.arm(deadline, node)
-        });
+        let armed = deadline.map(|deadline| ctx.arm(deadline, Deadline::of(self)));
         let before = self.with_extras(|extras| mem::replace(&mut extras.deadline, armed));
         if let Some(before) = before {
             ctx.disarm(before);
@@ -382,6 +396,37 @@ impl<T: 'static, E: 'static> Node<T, E> {
         if !self.is_over() {
             self.with_extras(|extras| extras.cleanup.push(hook));
         }
+    }
+
+    /// Tells whoever wants to know, and the dump.
+    pub(crate) fn notify(&self, progress: Progress) {
+        if self.is_over() {
+            return;
+        }
+        if let Some(ctx) = self.ctx.upgrade() {
+            ctx.residents().set_progress(self.resident, progress);
+        }
+        self.with_extras(|extras| {
+            extras.progress = Some(progress);
+            if let Some(notice) = &extras.notice {
+                notice.tell(progress);
+            }
+        });
+    }
+
+    /// Has `handler` told of the progress made so far, and from now on.
+    pub(crate) fn set_notice(&self, handler: Box<dyn FnMut(Progress)>) {
+        if self.is_over() {
+            return;
+        }
+        let notice = Notice::new(self.ctx.clone(), handler);
+        let replaced = self.with_extras(|extras| {
+            if let Some(progress) = extras.progress {
+                notice.tell(progress);
+            }
+            extras.notice.replace(notice)
+        });
+        drop(replaced);
     }
 
     /// Has `keeper` dropped when the result was delivered.
@@ -441,45 +486,5 @@ struct Finally<F: FnMut()>(F);
 impl<F: FnMut()> Drop for Finally<F> {
     fn drop(&mut self) {
         (self.0)();
-    }
-}
-
-/// The timer entry of a request's deadline.
-struct Deadline<T: 'static, E: 'static> {
-    node: Weak<Node<T, E>>,
-}
-
-impl<T: 'static, E: 'static> Run for Deadline<T, E> {
-    fn run(self: Rc<Self>, _: &Context) {
-        if let Some(node) = self.node.upgrade() {
-            node.end(Ended::TimedOut);
-        }
-    }
-}
-
-/// A request whose type does not matter to its owner.
-pub(crate) struct Held {
-    node: Rc<dyn Release>,
-}
-
-trait Release {
-    fn release(&self);
-}
-
-impl<T: 'static, E: 'static> Release for Node<T, E> {
-    fn release(&self) {
-        Self::release(self);
-    }
-}
-
-impl Held {
-    pub(crate) fn new<T: 'static, E: 'static>(node: Rc<Node<T, E>>) -> Self {
-        Self { node }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.node.release();
     }
 }
