@@ -17,6 +17,7 @@ mod memory;
 mod npa;
 mod own_kinds;
 mod pdu;
+mod pool;
 mod porting;
 mod profiles;
 mod progress;

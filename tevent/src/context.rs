@@ -90,6 +90,8 @@ struct Inner {
     wake: Arc<Wake>,
     inbox: Receiver<RemoteCall>,
     remote: Remote,
+    // How much is under way elsewhere that will be sent here.
+    expected: Cell<usize>,
     counters: Rc<Counters>,
     residents: Residents,
     locals: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
@@ -258,6 +260,14 @@ impl Context {
         self.inner.wake.clone()
     }
 
+    /// Keeps the loop going until what this returns is dropped: work will come from another thread.
+    pub(crate) fn expect_work(&self) -> Expected {
+        self.inner.expected.set(self.inner.expected.get() + 1);
+        Expected {
+            ctx: self.downgrade(),
+        }
+    }
+
     pub(crate) fn residents(&self) -> &Residents {
         &self.inner.residents
     }
@@ -304,6 +314,19 @@ impl fmt::Debug for WeakContext {
         } else {
             "WeakContext(gone)"
         })
+    }
+}
+
+/// Work that is on its way from elsewhere: without it, the loop would see nothing to wait for.
+pub(crate) struct Expected {
+    ctx: WeakContext,
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        if let Some(ctx) = self.ctx.upgrade() {
+            ctx.inner.expected.set(ctx.inner.expected.get() - 1);
+        }
     }
 }
 

@@ -52,6 +52,7 @@ mod interest;
 mod interval;
 mod list;
 mod poller;
+mod pool;
 mod profile;
 mod queue;
 mod remote;

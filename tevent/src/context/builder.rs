@@ -71,6 +71,7 @@ impl ContextBuilder {
             remote: Remote::new(sender, wake.clone()),
             wake,
             inbox,
+            expected: Cell::new(0),
             counters: Rc::new(Counters::default()),
             residents: Residents::new(),
             locals: RefCell::default(),
