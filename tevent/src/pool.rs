@@ -46,8 +46,10 @@ impl Context {
     /// Each context has a pool of its own, so that the jobs of one do not wait behind those of
     /// another, and what is left of it ends with the context. It has no thread until there is a job, at
     /// most [`OFFLOAD_THREADS`](Self::OFFLOAD_THREADS), and after some seconds without a job none.
-    /// The child of a `fork(2)` has none of its parent's threads: what was outstanding does not end
-    /// there, and its requests should be dropped; new jobs get new threads.
+    ///
+    /// A program forks best while no job is outstanding. The child of a `fork(2)` has none of the
+    /// threads: new jobs get new ones, but what was outstanding never ends there, and a result that was
+    /// on its way at that moment can leave the child's copy of the context unusable.
     ///
     /// # Cancellation
     /// A job that still waits for a thread when its request is dropped or ends early (by a deadline or
