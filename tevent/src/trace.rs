@@ -219,7 +219,8 @@ impl Context {
     /// Setting nothing ends the tracing. To trace beside somebody else, take the present hook with
     /// [`trace`](Self::trace) and call it from one's own. The hook is called from inside the loop and
     /// from the calls that make, change and drop its events; it may do whatever a handler may, but what
-    /// it does itself is not told. Without a hook a trace point costs the look whether there is one.
+    /// it does itself is not told. The context owns the hook, so a hook holds it
+    /// [weakly](Self::downgrade). Without a hook a trace point costs the look whether there is one.
     ///
     /// # Examples
     /// ```
