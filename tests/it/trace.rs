@@ -25,6 +25,7 @@ fn noting(kind: TraceKind, log: &Log) -> TraceHook {
         if traced.kind() != kind {
             return;
         }
+        assert_eq!(traced.location().file(), file!(), "of a {}", kind.name());
         if name == "attach" {
             traced.set_tag(traced.tag() + 1);
         }
