@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tevent::{Context, ManualClock, Progress, Queue, Request, Steps, race, wakeup};
-use tevent_tests::{on_every_backend, settle};
+use tevent_tests::{everywhere, settle};
 
 /// Kinds, indented by their depth.
 fn tree(ctx: &Context) -> Vec<String> {
@@ -18,7 +18,7 @@ fn tree(ctx: &Context) -> Vec<String> {
 
 #[test]
 fn the_dump_shows_parents_before_their_children() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         assert_eq!(ctx.dump().to_string(), "outstanding: 0");
         let (root, _completer) = Request::<()>::pair(ctx, "root");
         let weak = ctx.downgrade();
@@ -65,7 +65,7 @@ fn the_dump_names_place_and_age() {
 
 #[test]
 fn requests_of_the_same_age_are_shown_in_the_order_of_their_creation() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let clock = ManualClock::new();
         let builder = Context::builder().backend(ctx.backend());
         let ctx = builder.manual_clock(&clock).build().unwrap();
@@ -88,7 +88,7 @@ fn requests_of_the_same_age_are_shown_in_the_order_of_their_creation() {
 
 #[test]
 fn what_a_queue_started_is_shown_below_what_is_queued() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let queue = Queue::new(ctx);
         let nap = ctx.now() + Duration::from_secs(60);
         let weak = ctx.downgrade();
@@ -104,7 +104,7 @@ fn what_a_queue_started_is_shown_below_what_is_queued() {
 
 #[test]
 fn a_child_whose_parent_is_gone_is_shown_as_a_root() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let child: Rc<RefCell<Option<Request<()>>>> = Rc::default();
         let (slot, weak) = (child.clone(), ctx.downgrade());
         let parent = ctx.spawn(async move {
@@ -122,7 +122,7 @@ fn a_child_whose_parent_is_gone_is_shown_as_a_root() {
 
 #[test]
 fn what_is_finished_is_not_outstanding() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (request, completer) = Request::<()>::pair(ctx, "finished");
         completer.done(());
         assert_eq!(tree(ctx), Vec::<String>::new());
@@ -134,7 +134,7 @@ fn what_is_finished_is_not_outstanding() {
 
 #[test]
 fn a_panic_in_a_future_makes_nobody_else_its_child() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let request = ctx.spawn(async { panic!("future") });
         tevent_tests::expect_panic(|| ctx.run_once());
         drop::<Request<()>>(request);

@@ -12,8 +12,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Context, FdEvent, Interest, Request, Timer, wakeup};
 use tevent_tests::{
-    Drops, Log, expect_errno, expect_order, expect_panic, expect_silence, on_every_backend,
-    read_byte, settle, socket_pair, write_byte,
+    Drops, Log, everywhere, expect_errno, expect_order, expect_panic, expect_silence,
+    on_every_backend, read_byte, settle, socket_pair, write_byte,
 };
 
 type Slot<T> = Rc<RefCell<Option<T>>>;
@@ -46,7 +46,7 @@ fn handing_out(
 
 #[test]
 fn a_request_can_be_awaited_and_a_future_is_a_request() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (request, completer) = Request::<u32>::pair(ctx, "awaited");
         let request = ctx.spawn(async move { request.await.map(|value| value + 1) });
         assert!(!request.is_finished());
@@ -58,7 +58,7 @@ fn a_request_can_be_awaited_and_a_future_is_a_request() {
 
 #[test]
 fn a_future_is_first_polled_from_the_loop() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let seen = log.clone();
         let request = ctx.spawn(async move { seen.note("polled") });
@@ -70,7 +70,7 @@ fn a_future_is_first_polled_from_the_loop() {
 
 #[test]
 fn a_future_that_is_woken_many_times_is_polled_once() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let polls = Rc::new(Cell::new(0));
         let (wakers, handed_out) = mpsc::channel();
         let count = polls.clone();
@@ -91,7 +91,7 @@ fn a_future_that_is_woken_many_times_is_polled_once() {
 
 #[test]
 fn dropping_the_request_of_a_future_drops_the_future() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let (subreq, completer) = Request::<()>::pair(ctx, "subreq");
         let tattle = drops.tattle();
@@ -112,7 +112,7 @@ fn dropping_the_request_of_a_future_drops_the_future() {
 
 #[test]
 fn a_deadline_ends_a_future() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let tattle = drops.tattle();
         let request = ctx.spawn(async move {
@@ -127,7 +127,7 @@ fn a_deadline_ends_a_future() {
 
 #[test]
 fn a_future_may_drop_its_own_request() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         for is_ready in [true, false] {
             let (log, drops) = (Log::new(), Drops::new());
             let own: Slot<Request<()>> = Rc::default();
@@ -151,7 +151,7 @@ fn a_future_may_drop_its_own_request() {
 
 #[test]
 fn a_panic_in_a_future_abandons_its_request() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let tattle = drops.tattle();
         let request = ctx.spawn(async move {
@@ -182,7 +182,7 @@ fn a_future_is_woken_from_another_thread() {
 
 #[test]
 fn a_waker_may_outlive_the_future_and_the_context() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let ctx = Context::with_backend(ctx.backend()).unwrap();
         let (wakers, handed_out) = mpsc::channel::<Waker>();
         let request = ctx.spawn(handing_out(wakers, || false));
@@ -211,7 +211,7 @@ fn a_waker_may_outlive_the_future_and_the_context() {
 
 #[test]
 fn a_future_of_another_context_is_woken_on_the_same_thread() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let other = Context::with_backend(ctx.backend()).unwrap();
         let (request, completer) = Request::<u32>::pair(ctx, "here");
         let there = other.spawn(async move { request.await.unwrap() });
@@ -225,7 +225,7 @@ fn a_future_of_another_context_is_woken_on_the_same_thread() {
 
 #[test]
 fn block_on_runs_the_loop_until_the_future_is_done() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let borrowed = 20;
         let sum = ctx.block_on(async {
             wakeup(ctx, ctx.now()).await.unwrap();
@@ -316,7 +316,7 @@ fn a_future_that_gives_way_starves_nobody() {
 /// Awaits nothing else, so that giving way is all that keeps the loop going.
 #[test]
 fn a_future_that_only_gives_way_comes_to_its_end() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let turns = async {
             for _ in 0..10_000 {
                 yield_now().await;
@@ -349,7 +349,7 @@ impl Future for Impatient {
 
 #[test]
 fn a_future_that_wakes_itself_in_its_poll_is_polled_again() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         ctx.run_until(ctx.spawn(Impatient { left: 1000 }))
             .unwrap()
             .unwrap();
@@ -359,7 +359,7 @@ fn a_future_that_wakes_itself_in_its_poll_is_polled_again() {
 
 #[test]
 fn a_request_that_is_polled_again_after_it_was_ready_panics() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let mut request = Request::<()>::finished(ctx, "ready", Ok(()));
         let text = expect_panic(|| {
             ctx.block_on(async {
@@ -374,7 +374,7 @@ fn a_request_that_is_polled_again_after_it_was_ready_panics() {
 
 #[test]
 fn a_hundred_thousand_futures_are_woken_each_once() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         const COUNT: usize = 100_000;
         let done = Rc::new(Cell::new(0));
         let (requests, completers): (Vec<_>, Vec<_>) = (0..COUNT)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Context, Group, Request, wakeup};
 use tevent_tests::{
-    Drops, Log, expect_errno, expect_order, expect_panic, expect_silence, on_every_backend, settle,
+    Drops, Log, everywhere, expect_errno, expect_order, expect_panic, expect_silence, settle,
 };
 
 fn fails(ctx: &Context, kind: &'static str) -> Request<()> {
@@ -16,7 +16,7 @@ fn fails(ctx: &Context, kind: &'static str) -> Request<()> {
 
 #[test]
 fn a_group_owns_requests_until_their_completions_have_run() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let group = Rc::new(Group::new(ctx));
         let (a, a_completer) = Request::<()>::pair(ctx, "a");
@@ -41,7 +41,7 @@ fn a_group_owns_requests_until_their_completions_have_run() {
 
 #[test]
 fn dropping_or_clearing_a_group_drops_what_is_in_it() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let group = Group::new(ctx);
         let fill = || {
@@ -64,7 +64,7 @@ fn dropping_or_clearing_a_group_drops_what_is_in_it() {
 
 #[test]
 fn finished_is_done_when_the_group_is_empty() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let group = Group::new(ctx);
         ctx.run_until(group.finished()).unwrap().unwrap();
         for n in 0..3 {
@@ -89,7 +89,7 @@ fn finished_is_done_when_the_group_is_empty() {
 
 #[test]
 fn an_error_that_nobody_waits_for_is_told_to_the_hook() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let group = Group::new(ctx);
         group.add(fails(ctx, "before the hook"));
@@ -111,7 +111,7 @@ fn an_error_that_nobody_waits_for_is_told_to_the_hook() {
 
 #[test]
 fn a_hook_may_drop_the_group() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let own: Rc<RefCell<Option<Group>>> = Rc::default();
         let group = Group::new(ctx);
@@ -134,7 +134,7 @@ fn a_hook_may_drop_the_group() {
 
 #[test]
 fn what_a_completion_adds_after_it_cleared_the_group_stays() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let group = Rc::new(Group::new(ctx));
         let (inside, seen, weak) = (group.clone(), log.clone(), ctx.downgrade());
@@ -155,7 +155,7 @@ fn what_a_completion_adds_after_it_cleared_the_group_stays() {
 
 #[test]
 fn a_request_that_was_delivered_before_is_not_kept() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let group = Group::new(ctx);
         let delivered = Request::<()>::finished(ctx, "delivered", Ok(())).on_done(|_| {});
         ctx.run().unwrap();
@@ -167,7 +167,7 @@ fn a_request_that_was_delivered_before_is_not_kept() {
 
 #[test]
 fn a_panicking_completion_leaves_its_group() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let group = Group::new(ctx);
         group.add(Request::<()>::finished(ctx, "panics", Ok(())).on_done(|_| panic!("completion")));
         let finished = group.finished();
@@ -179,7 +179,7 @@ fn a_panicking_completion_leaves_its_group() {
 
 #[test]
 fn a_completion_may_drop_the_group_that_owns_its_request() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let own: Rc<Cell<Option<Group>>> = Rc::default();
         let group = Group::new(ctx);
@@ -199,7 +199,7 @@ fn a_completion_may_drop_the_group_that_owns_its_request() {
 
 #[test]
 fn a_group_of_many_empties_in_any_order() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let group = Group::new(ctx);
         let mut random = tevent_tests::Random::seeded();
         let mut completers = Vec::new();
@@ -222,7 +222,7 @@ fn a_group_of_many_empties_in_any_order() {
 
 #[test]
 fn a_detached_request_goes_on_and_stays_in_the_dump() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let (request, completer) = Request::<()>::pair(ctx, "detached");
         request.on_done(log.noting("done")).detach();
@@ -236,7 +236,7 @@ fn a_detached_request_goes_on_and_stays_in_the_dump() {
 
 #[test]
 fn a_detached_request_is_dropped_with_its_context() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let ctx = Context::with_backend(ctx.backend()).unwrap();
         let (request, completer) = Request::<()>::pair(&ctx, "detached");
@@ -249,7 +249,7 @@ fn a_detached_request_is_dropped_with_its_context() {
 
 #[test]
 fn a_stray_error_of_a_detached_request_is_told() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         fails(ctx, "before the hook").detach();
         ctx.run().unwrap();

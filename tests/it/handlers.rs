@@ -11,8 +11,8 @@ use tevent::{
     WeakContext, Work, wakeup,
 };
 use tevent_tests::{
-    Drops, Log, alone_with_signals, expect_errno, expect_order, expect_panic, expect_silence,
-    on_every_backend, raise, run_to, socket_pair, write_byte,
+    Drops, Log, alone_with_signals, everywhere, expect_errno, expect_order, expect_panic,
+    expect_silence, on_every_backend, raise, run_to, socket_pair, write_byte,
 };
 
 /// `SIGWINCH` is ignored by default, so that a stray one harms nobody.
@@ -205,7 +205,7 @@ fn run_without_a_lasting_handle(backend: &str, prepare: impl FnOnce(&Context)) {
 
 #[test]
 fn the_last_handle_may_go_while_the_context_runs() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         run_without_a_lasting_handle(ctx.backend(), |ctx| {
             let request = Request::<()>::finished(ctx, "last", Ok(()));
             request.on_done(|_| drop(LAST.take())).detach();
@@ -218,7 +218,7 @@ fn the_last_handle_may_go_while_the_context_runs() {
 
 #[test]
 fn a_step_and_a_future_may_drop_the_last_handle() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         run_without_a_lasting_handle(ctx.backend(), |ctx| {
             ctx.spawn(async { drop(LAST.take()) }).detach();
         });
@@ -394,7 +394,7 @@ impl Work for Dropping {
 
 #[test]
 fn work_that_is_stopped_may_drop_its_own_request() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let own: Rc<RefCell<Option<Request<()>>>> = Rc::default();
         let (request, completer) = Request::<()>::pair(ctx, "dropped by its work");

@@ -4,11 +4,11 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use tevent::{Context, Immediate};
-use tevent_tests::{Drops, Log, expect_order, expect_silence, on_every_backend};
+use tevent_tests::{Drops, Log, everywhere, expect_order, expect_silence};
 
 #[test]
 fn immediates_run_in_the_order_in_which_they_were_scheduled() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let a = Immediate::new(ctx, log.calling("a"));
         let b = Immediate::new(ctx, log.calling("b"));
@@ -27,7 +27,7 @@ fn immediates_run_in_the_order_in_which_they_were_scheduled() {
 
 #[test]
 fn scheduling_again_moves_to_the_end_and_runs_once() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let a = Immediate::new(ctx, log.calling("a"));
         let b = Immediate::new(ctx, log.calling("b"));
@@ -41,7 +41,7 @@ fn scheduling_again_moves_to_the_end_and_runs_once() {
 
 #[test]
 fn a_canceled_or_dropped_immediate_does_not_run() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let canceled = Immediate::new(ctx, log.calling("canceled"));
         let tattle = drops.tattle();
@@ -63,7 +63,7 @@ fn a_canceled_or_dropped_immediate_does_not_run() {
 
 #[test]
 fn one_that_schedules_itself_waits_behind_the_others() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let again: Rc<OnceCell<Immediate>> = Rc::default();
         let (seen, weak, left) = (log.clone(), Rc::downgrade(&again), Cell::new(2));
@@ -87,7 +87,7 @@ fn one_that_schedules_itself_waits_behind_the_others() {
 
 #[test]
 fn a_handler_may_drop_its_own_immediate() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let own: Rc<RefCell<Option<Immediate>>> = Rc::default();
         let (tattle, owner, seen) = (drops.tattle(), own.clone(), drops.clone());
@@ -105,7 +105,7 @@ fn a_handler_may_drop_its_own_immediate() {
 
 #[test]
 fn what_a_handler_makes_runs_too() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let made: Rc<RefCell<Vec<Immediate>>> = Rc::default();
         let (weak, kept, seen) = (ctx.downgrade(), made.clone(), log.clone());
@@ -138,7 +138,7 @@ fn an_immediate_shows_what_it_is() {
 
 #[test]
 fn an_immediate_moves_to_another_context_and_leaves_the_first() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let other = Context::with_backend(ctx.backend()).unwrap();
         let immediate = Immediate::new(ctx, log.calling("moved"));
@@ -160,7 +160,7 @@ fn an_immediate_moves_to_another_context_and_leaves_the_first() {
 
 #[test]
 fn an_immediate_whose_context_is_gone_can_be_scheduled_on_another() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let gone = Context::with_backend(ctx.backend()).unwrap();
         let immediate = Immediate::new(&gone, log.calling("survivor"));
@@ -177,7 +177,7 @@ fn an_immediate_whose_context_is_gone_can_be_scheduled_on_another() {
 
 #[test]
 fn an_immediate_that_is_run_inside_its_own_handler_is_put_off_until_that_has_returned() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let other = Context::with_backend(ctx.backend()).unwrap();
         let own: Rc<OnceCell<Immediate>> = Rc::default();

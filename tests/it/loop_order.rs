@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Context, FdEvent, Immediate, Interest, ManualClock, Request, Signal, Timer, wakeup};
 use tevent_tests::{
-    Log, alone_with_signals, expect_errno, expect_order, expect_silence, on_every_backend, raise,
-    read_byte, run_to, settle, socket_pair, write_byte,
+    Log, alone_with_signals, everywhere, expect_errno, expect_order, expect_silence,
+    on_every_backend, raise, read_byte, run_to, settle, socket_pair, write_byte,
 };
 
 /// `SIGWINCH` is ignored by default, so that a stray one harms nobody.
@@ -39,7 +39,7 @@ fn a_signal_comes_before_an_immediate_before_a_timer_before_a_descriptor() {
 
 #[test]
 fn one_handler_runs_for_each_run_once() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let all: Vec<_> = ["a", "b", "c"]
             .iter()
@@ -164,7 +164,7 @@ fn a_timer_that_is_always_due_starves_no_descriptor() {
 
 #[test]
 fn running_a_running_context_is_eloop_and_harms_nothing() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let (inner, seen) = (ctx.clone(), log.clone());
         let immediate = Immediate::new(ctx, move || {

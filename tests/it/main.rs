@@ -1,5 +1,6 @@
 //! Stories that cross the crates.
 
+mod always_ready;
 mod combine;
 mod datagrams;
 mod deps;
@@ -28,6 +29,7 @@ mod remote;
 mod requests;
 mod requests_ended;
 mod signals;
+mod sim;
 mod steps;
 mod stream_calls;
 mod stream_contract;
@@ -45,3 +47,4 @@ mod upstream_fd3;
 mod upstream_queue;
 mod upstream_req;
 mod upstream_threads;
+mod wait_limit;

@@ -442,3 +442,15 @@ fn a_pool_that_can_have_no_thread_refuses_its_first_job() {
         assert!(text.contains("1 passed"), "{text}");
     });
 }
+
+#[test]
+fn simulated_time_does_not_overtake_a_job() {
+    within_limit(|| {
+        let ctx = Context::with_backend("sim").unwrap();
+        let request = ctx.offload(|| (0..10_000).for_each(|_| thread::yield_now()));
+        request.set_timeout(Duration::from_secs(3600));
+        ctx.run_until(request)
+            .unwrap()
+            .expect("an hour has not passed for the job");
+    });
+}

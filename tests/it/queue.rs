@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Completer, Context, Immediate, Queue, QueueEntry, Request};
 use tevent_tests::{
-    Drops, Log, expect_errno, expect_order, expect_panic, expect_silence, on_every_backend, settle,
+    Drops, Log, everywhere, expect_errno, expect_order, expect_panic, expect_silence, settle,
 };
 
 type Slot<T> = Rc<RefCell<Option<T>>>;
@@ -40,7 +40,7 @@ fn finish(completer: &Slot<Completer<()>>) {
 
 #[test]
 fn members_have_their_turn_in_order_and_completions_come_before_the_next_turn() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let (_a, a) = add(&queue, ctx, &log, "a");
@@ -62,7 +62,7 @@ fn members_have_their_turn_in_order_and_completions_come_before_the_next_turn() 
 
 #[test]
 fn the_completion_of_one_that_is_ended_comes_before_the_next_turn() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let (a, _a) = add(&queue, ctx, &log, "a");
@@ -82,7 +82,7 @@ fn the_completion_of_one_that_is_ended_comes_before_the_next_turn() {
 
 #[test]
 fn a_wait_that_is_ended_is_done_before_the_next_turn() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let blocker = queue.add_entry(|_| {});
@@ -105,7 +105,7 @@ fn waits_again(queue: &Queue) -> Request<QueueEntry> {
 
 #[test]
 fn a_dropped_member_leaves_wherever_it_stands() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let (a, a_completer) = add(&queue, ctx, &log, "a");
@@ -135,7 +135,7 @@ fn a_dropped_member_leaves_wherever_it_stands() {
 
 #[test]
 fn an_entry_blocks_until_it_is_dropped() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let first = queue.add_entry(log.noting("first"));
@@ -158,7 +158,7 @@ fn an_entry_blocks_until_it_is_dropped() {
 
 #[test]
 fn a_wait_gives_the_turn_to_a_guard() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let guard = ctx.run_until(queue.wait()).unwrap().unwrap();
@@ -180,7 +180,7 @@ fn a_wait_gives_the_turn_to_a_guard() {
 
 #[test]
 fn a_stopped_queue_begins_no_turn() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let (_a, a) = add(&queue, ctx, &log, "a");
@@ -212,7 +212,7 @@ fn a_stopped_queue_begins_no_turn() {
 
 #[test]
 fn an_eager_member_starts_at_once_only_if_nobody_is_in_line() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Rc::new(Queue::new(ctx));
         let (seen, inner, weak) = (log.clone(), queue.clone(), ctx.downgrade());
@@ -239,7 +239,7 @@ fn an_eager_member_starts_at_once_only_if_nobody_is_in_line() {
 
 #[test]
 fn a_turn_can_be_had_at_once_if_nobody_is_in_line() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let turn = queue.try_turn().expect("nobody is in line");
@@ -258,7 +258,7 @@ fn a_turn_can_be_had_at_once_if_nobody_is_in_line() {
 
 #[test]
 fn dropping_a_queue_ends_what_waits_and_leaves_who_has_the_turn() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let (_a, a) = add(&queue, ctx, &log, "a");
@@ -289,7 +289,7 @@ fn dropping_a_queue_ends_what_waits_and_leaves_who_has_the_turn() {
 
 #[test]
 fn start_may_drop_its_own_request_and_others() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         for eager in [false, true] {
             let (log, drops) = (Log::new(), Drops::new());
             let queue = Queue::new(ctx);
@@ -320,7 +320,7 @@ fn start_may_drop_its_own_request_and_others() {
 
 #[test]
 fn a_trigger_may_drop_the_queue() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let own: Slot<Queue> = Rc::default();
         let queue = Queue::new(ctx);
@@ -347,7 +347,7 @@ fn second_result(ctx: &Context) -> Request<()> {
 
 #[test]
 fn a_start_that_panics_abandons_its_request_and_passes_the_turn() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let first: Request<()> = queue.add(|| panic!("start"));
@@ -362,7 +362,7 @@ fn a_start_that_panics_abandons_its_request_and_passes_the_turn() {
 
 #[test]
 fn an_error_of_what_was_started_is_passed_on() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let queue = Queue::new(ctx);
         let weak = ctx.downgrade();
         let failing: Request<()> =
@@ -374,7 +374,7 @@ fn an_error_of_what_was_started_is_passed_on() {
 
 #[test]
 fn a_line_of_a_hundred_thousand_needs_no_stack() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         const COUNT: usize = 100_000;
         let queue = Queue::new(ctx);
         let done = Rc::new(Cell::new(0));
@@ -395,7 +395,7 @@ fn a_line_of_a_hundred_thousand_needs_no_stack() {
 
 #[test]
 fn the_first_of_a_stopped_queue_can_give_its_turn_back_and_has_the_next() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let first = queue.add_entry(log.noting("first"));
@@ -417,7 +417,7 @@ fn the_first_of_a_stopped_queue_can_give_its_turn_back_and_has_the_next() {
 
 #[test]
 fn a_turn_that_was_not_triggered_can_be_given_back_as_well() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let direct = queue.try_turn().unwrap();
@@ -440,7 +440,7 @@ fn a_turn_that_was_not_triggered_can_be_given_back_as_well() {
 
 #[test]
 fn a_turn_given_back_is_lost_with_its_entry_or_its_queue() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let queue = Queue::new(ctx);
         let leaves = queue.try_turn().unwrap();
@@ -467,7 +467,7 @@ fn a_turn_given_back_is_lost_with_its_entry_or_its_queue() {
 
 #[test]
 fn only_a_turn_of_a_stopped_queue_can_be_given_back() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let refused = |entry: &QueueEntry| {
             let tattle = drops.tattle();

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use tevent::{Completer, Context, Queue, QueueEntry, Request};
-use tevent_tests::{Random, on_every_backend, scaled, settle};
+use tevent_tests::{Random, everywhere, scaled, settle};
 
 /// What the caller of an operation owns.
 enum Member {
@@ -209,7 +209,7 @@ fn step(queue: &Queue, ctx: &Context, world: &mut World, model: &mut Model, rand
 
 #[test]
 fn random_operations_agree_with_a_list() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let mut random = Random::seeded();
         for _ in 0..scaled(20, 100) {
             let queue = Queue::new(ctx);

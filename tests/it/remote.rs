@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use tevent::{Context, Immediate, Timer};
-use tevent_tests::{Log, expect_order, expect_panic, on_every_backend, run_to, scaled};
+use tevent_tests::{Log, everywhere, expect_order, expect_panic, on_every_backend, run_to, scaled};
 
 thread_local! {
     /// What has arrived on this thread, by sender.
@@ -62,7 +62,7 @@ fn every_message_of_a_hundred_threads_arrives_once_and_in_order() {
 
 #[test]
 fn any_number_of_messages_takes_one_wakeup() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         const MESSAGES: usize = 10_000;
         let remote = ctx.remote();
         let arrived = Arc::new(AtomicUsize::new(0));
@@ -86,7 +86,7 @@ fn any_number_of_messages_takes_one_wakeup() {
 
 #[test]
 fn work_that_was_sent_keeps_run_going_and_an_idle_remote_does_not() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let remote = ctx.remote();
         ctx.run().unwrap();
         remote.send(|_| note("sent")).unwrap();
@@ -116,7 +116,7 @@ fn a_message_ends_a_wait() {
 
 #[test]
 fn messages_stand_in_line_with_immediates() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let first = Immediate::new(ctx, || note("immediate"));
         first.schedule();
         ctx.remote()
@@ -132,7 +132,7 @@ fn messages_stand_in_line_with_immediates() {
 
 #[test]
 fn work_for_a_context_that_is_gone_comes_back() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let gone = Context::with_backend(ctx.backend()).unwrap();
         let remote = gone.remote();
         let dropped = Arc::new(());
@@ -155,7 +155,7 @@ fn work_for_a_context_that_is_gone_comes_back() {
 
 #[test]
 fn a_message_that_panics_does_not_lose_the_next() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         ctx.remote().send(|_| panic!("message")).unwrap();
         ctx.remote().send(|_| note("next")).unwrap();
         assert_eq!(expect_panic(|| ctx.run()), "message");
@@ -168,7 +168,7 @@ fn a_message_that_panics_does_not_lose_the_next() {
 /// starve.
 #[test]
 fn a_flood_of_messages_starves_no_timer() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let stop = Arc::new(AtomicUsize::new(0));
         let senders: Vec<_> = (0..10)
             .map(|_| {

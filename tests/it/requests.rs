@@ -7,15 +7,15 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Completer, Context, End, FdEvent, Interest, Request, Timer, Work, wakeup};
 use tevent_tests::{
-    Drops, Log, expect_errno, expect_order, expect_panic, expect_silence, on_every_backend, run_to,
-    socket_pair, write_byte,
+    Drops, Log, everywhere, expect_errno, expect_order, expect_panic, expect_silence,
+    on_every_backend, run_to, socket_pair, write_byte,
 };
 
 type Slot<T> = Rc<RefCell<Option<T>>>;
 
 #[test]
 fn a_completion_runs_once_from_the_loop() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let (request, completer) = Request::<u32>::pair(ctx, "answer");
         let seen = log.clone();
@@ -33,7 +33,7 @@ fn a_completion_runs_once_from_the_loop() {
 
 #[test]
 fn a_request_that_was_finished_first_notifies_from_the_loop_too() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let born_done = Request::<()>::finished(ctx, "born done", Ok(()));
         let (done_early, completer) = Request::<()>::pair(ctx, "done early");
@@ -50,7 +50,7 @@ fn a_request_that_was_finished_first_notifies_from_the_loop_too() {
 
 #[test]
 fn nothing_runs_inside_the_call_that_finishes_cancels_or_drops() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let (a, a_completer) = Request::<()>::pair(ctx, "a");
         let (b, _b_completer) = Request::<()>::pair(ctx, "b");
@@ -72,7 +72,7 @@ fn nothing_runs_inside_the_call_that_finishes_cancels_or_drops() {
 
 #[test]
 fn a_completion_that_is_replaced_is_dropped_and_never_runs() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let (request, completer) = Request::<()>::pair(ctx, "replaced");
         let tattle = drops.tattle();
@@ -91,7 +91,7 @@ fn a_completion_that_is_replaced_is_dropped_and_never_runs() {
 
 #[test]
 fn dropping_a_finished_request_drops_its_completion_and_its_result() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let (request, completer) = Request::pair(ctx, "dropped");
         let (tattle, seen) = (drops.tattle(), log.clone());
@@ -109,7 +109,7 @@ fn dropping_a_finished_request_drops_its_completion_and_its_result() {
 
 #[test]
 fn dropping_a_request_drops_what_it_consists_of_at_once() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let tattle = drops.tattle();
         let inner = ctx.spawn(async move {
@@ -135,7 +135,7 @@ fn dropping_a_request_drops_what_it_consists_of_at_once() {
 
 #[test]
 fn a_dropped_request_takes_its_timer_with_it() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let nap = wakeup(ctx, ctx.now() + Duration::from_secs(3600));
         let (patient, _completer) = Request::<()>::pair(ctx, "patient");
         patient.set_timeout(Duration::from_secs(3600));
@@ -146,7 +146,7 @@ fn a_dropped_request_takes_its_timer_with_it() {
 
 #[test]
 fn finishing_a_request_that_was_dropped_is_a_no_op() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let (request, completer) = Request::<_>::pair(ctx, "dropped");
         assert!(!completer.is_moot());
@@ -193,7 +193,7 @@ fn stoppable(ctx: &Context, log: &Log, finishes: bool) -> Request<()> {
 
 #[test]
 fn work_is_told_when_its_request_is_dropped_or_ended() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         drop(stoppable(ctx, &log, false));
         expect_order(&log, &["stopped 7 Dropped", "cleanup Dropped"]);
@@ -214,7 +214,7 @@ fn work_is_told_when_its_request_is_dropped_or_ended() {
 
 #[test]
 fn work_that_is_stopped_may_finish_with_an_error_of_its_own() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let request = stoppable(ctx, &log, true);
         request.cancel();
@@ -236,7 +236,7 @@ fn work_that_is_stopped_may_finish_with_an_error_of_its_own() {
 
 #[test]
 fn a_completion_may_drop_its_own_request_and_others_that_are_done() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let own: Slot<Request<()>> = Rc::default();
         let other: Slot<Request<()>> = Rc::default();
@@ -259,7 +259,7 @@ fn a_completion_may_drop_its_own_request_and_others_that_are_done() {
 
 #[test]
 fn a_completion_that_panics_has_been_delivered() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let first = Request::<()>::finished(ctx, "first", Ok(())).on_done(|_| panic!("completion"));
         let next = Request::<()>::finished(ctx, "next", Ok(())).on_done(log.noting("next"));
@@ -325,7 +325,7 @@ fn a_million_finished_requests_in_a_row_need_no_stack_and_starve_nobody() {
 
 #[test]
 fn run_until_hands_out_the_result_instead_of_the_completion() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let (request, completer) = Request::<u32>::pair(ctx, "asked");
         let request = request.on_done(log.noting("completion"));
@@ -341,7 +341,7 @@ fn run_until_hands_out_the_result_instead_of_the_completion() {
 
 #[test]
 fn run_until_is_edeadlk_when_nothing_could_finish_the_request() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let (request, completer) = Request::<()>::pair(ctx, "for ever");
         let tattle = drops.tattle();
@@ -359,7 +359,7 @@ fn run_until_is_edeadlk_when_nothing_could_finish_the_request() {
 
 #[test]
 fn a_request_of_a_context_that_is_gone_ends_in_silence() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let gone = Context::with_backend(ctx.backend()).unwrap();
         let weak = gone.downgrade();
         drop(gone);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Completer, Context, End, Ended, ManualClock, Request, Work};
 use tevent_tests::{
-    Drops, Log, expect_errno, expect_order, expect_panic, expect_silence, on_every_backend,
+    Drops, Log, everywhere, expect_errno, expect_order, expect_panic, expect_silence,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ fn errno(errno: Errno) -> String {
 
 #[test]
 fn every_way_to_end_tells_the_hooks_then_the_completion() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (ctx, clock) = &manual(ctx);
         let log = Log::new();
         let expect = |request: Request<()>, end: &str, completion: Option<String>| {
@@ -81,7 +81,7 @@ fn every_way_to_end_tells_the_hooks_then_the_completion() {
 
 #[test]
 fn a_hook_that_is_added_to_an_ended_request_does_not_run() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let (request, completer) = Request::<()>::pair(ctx, "ended");
         request.cancel();
@@ -96,7 +96,7 @@ fn a_hook_that_is_added_to_an_ended_request_does_not_run() {
 
 #[test]
 fn a_deadline_can_be_moved_and_taken_away() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (ctx, clock) = &manual(ctx);
         let log = Log::new();
         let (request, completer) = watched(ctx, &log);
@@ -122,7 +122,7 @@ fn a_deadline_can_be_moved_and_taken_away() {
 
 #[test]
 fn a_finished_request_cannot_time_out() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (ctx, clock) = &manual(ctx);
         let log = Log::new();
         let (request, completer) = watched(ctx, &log);
@@ -138,7 +138,7 @@ fn a_finished_request_cannot_time_out() {
 
 #[test]
 fn an_implementor_may_cancel_in_its_own_way_and_time() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let (request, completer) = watched(ctx, &log);
         completer.on_cancel(log.calling("asked"));
@@ -154,7 +154,7 @@ fn an_implementor_may_cancel_in_its_own_way_and_time() {
 
 #[test]
 fn asking_an_implementor_twice_to_cancel_asks_once() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let (request, completer) = watched(ctx, &log);
         completer.on_cancel(log.calling("asked"));
@@ -173,7 +173,7 @@ fn asking_an_implementor_twice_to_cancel_asks_once() {
 
 #[test]
 fn a_cancel_handler_may_finish_the_request() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let (request, completer) = watched(ctx, &log);
         let owner: Rc<RefCell<Option<Completer<()>>>> = Rc::default();
@@ -193,7 +193,7 @@ fn a_cancel_handler_may_finish_the_request() {
 
 #[test]
 fn a_hook_may_drop_the_request_that_ends() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let own: Rc<RefCell<Option<Request<()>>>> = Rc::default();
         let (request, completer) = Request::pair(ctx, "dropped by its hook");
@@ -212,7 +212,7 @@ fn a_hook_may_drop_the_request_that_ends() {
 
 #[test]
 fn a_panicking_hook_does_not_lose_the_completion() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let (request, completer) = Request::<()>::pair(ctx, "hooked");
         completer.on_cleanup(|_| panic!("hook"));
@@ -238,7 +238,7 @@ impl Work for Clumsy {
 
 #[test]
 fn work_that_panics_when_it_is_stopped_does_not_keep_the_request_pending() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let clumsy = || {
             let (request, completer) = watched(ctx, &log);
@@ -269,7 +269,7 @@ fn work_that_panics_when_it_is_stopped_does_not_keep_the_request_pending() {
 
 #[test]
 fn an_error_type_of_ones_own_is_told_how_a_request_ended() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (request, completer) = Request::<(), Ended>::pair(ctx, "own error");
         drop(completer);
         assert_eq!(ctx.run_until(request).unwrap(), Err(Ended::Abandoned));

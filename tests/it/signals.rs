@@ -8,8 +8,8 @@ use tevent::{Context, Delivery, Immediate, Signal};
 #[cfg(target_os = "linux")]
 use tevent_tests::raise_with_value;
 use tevent_tests::{
-    Drops, Log, alone_with_signals, expect_errno, expect_order, expect_panic, expect_silence,
-    on_every_backend, raise, run_to, settle,
+    Drops, Log, alone_with_signals, everywhere, expect_errno, expect_order, expect_panic,
+    expect_silence, raise, run_to, settle,
 };
 
 /// `SIGCONT` and `SIGURG` do nothing to a process that does not handle them.
@@ -19,7 +19,7 @@ const URG: i32 = 23;
 #[test]
 fn deliveries_are_counted_between_runs() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let counts: Rc<RefCell<Vec<u32>>> = Rc::default();
         let seen = counts.clone();
         let _signal =
@@ -39,7 +39,7 @@ fn deliveries_are_counted_between_runs() {
 #[test]
 fn every_context_sees_every_delivery() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let other = Context::with_backend(ctx.backend()).unwrap();
         let here = Rc::new(Cell::new(0));
         let there = Rc::new(Cell::new(0));
@@ -58,7 +58,7 @@ fn every_context_sees_every_delivery() {
 #[test]
 fn several_handlers_run_by_number_and_newest_first() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let events: Vec<_> = [
             ("u1", URG),
@@ -81,7 +81,7 @@ fn several_handlers_run_by_number_and_newest_first() {
 #[test]
 fn a_signal_raised_by_a_handler_comes_in_the_next_round_before_its_immediates() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let _signal = Signal::new(ctx, URG, log.noting("signal")).unwrap();
         let last = Rc::new(Immediate::new(ctx, log.calling("last")));
@@ -100,7 +100,7 @@ fn a_signal_raised_by_a_handler_comes_in_the_next_round_before_its_immediates() 
 #[test]
 fn a_handler_may_drop_itself_and_the_next_one_for_its_number() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let owned: Rc<RefCell<Vec<Signal>>> = Rc::default();
         let (tattle, seen) = (drops.tattle(), log.clone());
@@ -130,7 +130,7 @@ fn a_handler_may_drop_itself_and_the_next_one_for_its_number() {
 #[test]
 fn a_handler_made_during_a_dispatch_does_not_see_that_delivery() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let made: Rc<RefCell<Option<Signal>>> = Rc::default();
         let (weak, seen, kept) = (ctx.downgrade(), log.clone(), made.clone());
@@ -151,7 +151,7 @@ fn a_handler_made_during_a_dispatch_does_not_see_that_delivery() {
 #[test]
 fn a_delivery_from_before_the_event_is_not_seen() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         raise(URG);
         let _signal = Signal::new(ctx, URG, log.noting("signal")).unwrap();
@@ -161,7 +161,7 @@ fn a_delivery_from_before_the_event_is_not_seen() {
 
 #[test]
 fn signals_that_cannot_be_handled_are_einval() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (kill, stop, segv, ill, fpe) = (9, 19, 11, 4, 8);
         for signum in [0, -1, 1000, kill, stop, segv, ill, fpe] {
             expect_errno(Signal::new(ctx, signum, |_| {}), Errno::INVAL);
@@ -173,7 +173,7 @@ fn signals_that_cannot_be_handled_are_einval() {
 #[test]
 fn an_event_for_a_signal_keeps_run_going_until_it_is_dropped() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let own: Rc<RefCell<Option<Signal>>> = Rc::default();
         let owner = own.clone();
         let signal = Signal::new(ctx, URG, move |_| drop(owner.take())).unwrap();
@@ -189,7 +189,7 @@ fn an_event_for_a_signal_keeps_run_going_until_it_is_dropped() {
 #[test]
 fn a_panicking_handler_does_not_lose_the_other_handlers() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let _older = Signal::new(ctx, URG, log.noting("older")).unwrap();
         let _newer = Signal::new(ctx, URG, |_| panic!("newer")).unwrap();
@@ -218,7 +218,7 @@ fn told(ctx: &Context) -> (Signal, Rc<RefCell<Vec<Delivery>>>) {
 #[test]
 fn a_delivery_names_its_sender() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (_signal, told) = told(ctx);
         raise(URG);
         raise(URG);
@@ -241,7 +241,7 @@ fn a_delivery_names_its_sender() {
 #[test]
 fn a_queued_signal_brings_its_value() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (_signal, told) = told(ctx);
         let values = [1, -1, i32::MAX, i32::MIN];
         for value in values {
@@ -264,7 +264,7 @@ fn a_queued_signal_brings_its_value() {
 #[test]
 fn infos_beyond_the_bound_are_lost_but_counted() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (_signal, told) = told(ctx);
         for value in 0..=256 {
             raise_with_value(URG, value);
@@ -286,7 +286,7 @@ fn infos_beyond_the_bound_are_lost_but_counted() {
 #[test]
 fn a_one_shot_event_runs_once_and_the_others_go_on() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let other = Signal::new(ctx, URG, log.noting("each")).unwrap();
         let (seen, tattle) = (log.clone(), drops.tattle());
@@ -313,7 +313,7 @@ fn a_one_shot_event_runs_once_and_the_others_go_on() {
 #[test]
 fn a_one_shot_event_may_be_dropped_before_it_ran_or_by_its_handler() {
     let _alone = alone_with_signals();
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let before = Signal::once(ctx, URG, log.noting("dropped")).unwrap();
         raise(URG);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Completer, Context, Request, Step, Steps, wakeup};
 use tevent_tests::{
-    Drops, Log, Tattle, expect_errno, expect_order, expect_panic, expect_silence, on_every_backend,
+    Drops, Log, Tattle, everywhere, expect_errno, expect_order, expect_panic, expect_silence,
     run_to, settle,
 };
 
@@ -24,7 +24,7 @@ fn never(ctx: &Context) -> (Request<u32>, Completer<u32>) {
 
 #[test]
 fn steps_run_one_after_the_other_and_the_last_gives_the_result() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let state = (ctx.clone(), log.clone());
         let request: Request<u32> = Steps::start(ctx, "three", state, |step| {
@@ -48,7 +48,7 @@ fn steps_run_one_after_the_other_and_the_last_gives_the_result() {
 
 #[test]
 fn a_first_step_that_finishes_still_notifies_from_the_loop() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let request: Request<()> = Steps::start(ctx, "at once", (), |step| step.done(()));
         assert!(request.is_finished());
@@ -62,7 +62,7 @@ fn a_first_step_that_finishes_still_notifies_from_the_loop() {
 
 #[test]
 fn an_error_of_a_step_ends_the_request_and_drops_state_and_subrequest() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let (subreq, completer) = never(ctx);
         let request: Request<()> = Steps::start(ctx, "fails", drops.tattle(), move |step| {
@@ -86,7 +86,7 @@ fn an_error_of_a_step_ends_the_request_and_drops_state_and_subrequest() {
 
 #[test]
 fn a_step_that_chooses_nothing_abandons_the_request() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let request: Request<()> = Steps::start(ctx, "nothing", drops.tattle(), |_| Ok(()));
         assert_eq!(drops.count(), 1);
@@ -96,7 +96,7 @@ fn a_step_that_chooses_nothing_abandons_the_request() {
 
 #[test]
 fn the_last_choice_of_a_step_counts() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (first, first_completer) = never(ctx);
         let (second, second_completer) = never(ctx);
         let request: Request<u32> = Steps::start(ctx, "undecided", (), |step| {
@@ -119,7 +119,7 @@ fn the_last_choice_of_a_step_counts() {
 
 #[test]
 fn dropping_the_request_drops_state_and_subrequest_at_once() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let (subreq, completer) = never(ctx);
         let request: Request<()> = Steps::start(ctx, "dropped", drops.tattle(), |step| {
@@ -133,7 +133,7 @@ fn dropping_the_request_drops_state_and_subrequest_at_once() {
 
 #[test]
 fn a_deadline_ends_the_steps_and_what_they_wait_for() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let (subreq, completer) = never(ctx);
         let request: Request<()> = Steps::start(ctx, "slow", drops.tattle(), |step| {
@@ -206,7 +206,7 @@ fn suicidal(ctx: &Context, log: &Log, drops: &Drops, deed: Deed, ending: &'stati
 
 #[test]
 fn a_step_may_drop_or_cancel_its_own_request() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let (log, drops) = (Log::new(), Drops::new());
         let canceled_text = format!("Err(Some({}))", Errno::CANCELED.raw_os_error());
         for (count, ending) in ["then", "done", "error"].into_iter().enumerate() {
@@ -226,7 +226,7 @@ fn a_step_may_drop_or_cancel_its_own_request() {
 
 #[test]
 fn a_panic_in_a_step_abandons_the_request() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let state = drops.tattle();
         let first = || {
@@ -255,7 +255,7 @@ fn ten_thousand_steps_in_a_row_need_no_stack() {
         let subreq = ready(ctx);
         step.then(subreq, |step, _| count(step))
     }
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let request = Steps::start(ctx, "count", (ctx.clone(), 10_000), count);
         ctx.run_until(request).unwrap().unwrap();
     });
@@ -263,7 +263,7 @@ fn ten_thousand_steps_in_a_row_need_no_stack() {
 
 #[test]
 fn steps_of_steps_end_together() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let (innermost, completer) = never(ctx);
         let mut request = innermost;
@@ -281,7 +281,7 @@ fn steps_of_steps_end_together() {
 
 #[test]
 fn dropping_a_request_within_the_completion_of_its_subrequest_is_final() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let own: Slot<Request<()>> = Rc::default();
         let woken = Rc::new(Cell::new(false));

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt;
 use tevent::{Context, Group};
 use tevent_tests::contract::{done, end_of, expect_nothing_left, fails, gives_back, pattern};
-use tevent_tests::{scaled, settle, within_limit};
+use tevent_tests::{kernel_backends, scaled, settle, within_limit};
 use tsocket::{Address, Family, Listener, Stream};
 use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen};
 
@@ -154,7 +154,7 @@ const ALONE: &str = "TEVENT_TESTS_ALONE";
 #[test]
 fn peers_that_are_killed_reset_or_silent_leave_nothing_behind() {
     if env::var_os(ALONE).is_some() {
-        for backend in Context::backend_list() {
+        for backend in kernel_backends() {
             within_limit(|| count_what_is_left(backend));
         }
         return;

@@ -7,15 +7,15 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Context, FdEvent, Immediate, Interest, ManualClock, Request, Timer, wakeup};
 use tevent_tests::{
-    Drops, Log, Random, expect_errno, expect_order, expect_silence, on_every_backend, run_to,
-    socket_pair, write_byte,
+    Drops, Log, Random, everywhere, expect_errno, expect_order, expect_silence, on_every_backend,
+    run_to, socket_pair, write_byte,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Tells `story` on every back end with a clock that is moved by hand.
 fn with_manual_clock(story: impl Fn(&Context, &ManualClock) + Clone + Send + 'static) {
-    on_every_backend(move |ctx| {
+    everywhere(move |ctx| {
         let clock = ManualClock::new();
         let builder = Context::builder()
             .backend(ctx.backend())
@@ -65,7 +65,7 @@ fn a_timer_that_is_armed_again_becomes_the_last_among_equals() {
 
 #[test]
 fn a_timer_never_fires_early() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let early = Rc::new(Cell::new(0));
         let fired = Rc::new(Cell::new(0));
         let timers: Vec<_> = (0..200_u64)
@@ -89,7 +89,7 @@ fn a_timer_never_fires_early() {
 
 #[test]
 fn a_wait_for_a_timer_is_one_wait() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let start = ctx.now();
         let before = ctx.stats();
         ctx.run_until(wakeup(ctx, start + Duration::from_millis(20)))
@@ -197,7 +197,7 @@ fn a_handler_may_disarm_move_and_drop_other_timers_that_are_due() {
 
 #[test]
 fn a_handler_may_drop_its_own_timer() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let drops = Drops::new();
         let own: Rc<RefCell<Option<Timer>>> = Rc::default();
         let (tattle, owner, seen) = (drops.tattle(), own.clone(), drops.clone());
@@ -215,7 +215,7 @@ fn a_handler_may_drop_its_own_timer() {
 
 #[test]
 fn arming_and_disarming_leaves_nothing_behind() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let timer = Timer::new(ctx, log.calling("timer"));
         for _ in 0..1000 {
@@ -324,7 +324,7 @@ fn random_timers_fire_in_the_order_of_their_deadlines() {
 
 #[test]
 fn a_timer_comes_behind_the_immediates_of_its_round() {
-    on_every_backend(|ctx| {
+    everywhere(|ctx| {
         let log = Log::new();
         let timer = Timer::new(ctx, log.calling("timer"));
         timer.arm_after(Duration::ZERO);

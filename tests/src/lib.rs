@@ -52,20 +52,44 @@ pub fn within_limit(story: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Tells `story` once on each back end of this platform, each within the time limit.
+/// The back ends that watch no descriptors and pass no time: they have no kernel.
+const WITHOUT_KERNEL: [&str; 1] = ["sim"];
+
+/// The names of the back ends of this platform that have a kernel.
+pub fn kernel_backends() -> impl Iterator<Item = &'static str> {
+    let all = Context::backend_list().iter().copied();
+    all.filter(|name| !WITHOUT_KERNEL.contains(name))
+}
+
+/// Tells `story` once on each back end of this platform that has a kernel, each within the time limit.
 ///
 /// # Panics
 /// If a story does, or does not end.
 #[track_caller]
 pub fn on_every_backend(story: impl Fn(&Context) + Clone + Send + 'static) {
-    for name in Context::backend_list() {
-        let story = story.clone();
-        within_limit(move || {
-            let ctx = Context::with_backend(name).expect("a listed back end can be made");
-            assert_eq!(ctx.backend(), *name);
-            story(&ctx);
-        });
-    }
+    kernel_backends().for_each(|name| tell(&story, name));
+}
+
+/// Tells `story` once on each back end there is, `sim` included, each within the time limit.
+///
+/// For stories that need no descriptor, and no timer that keeps the loop waiting for somebody outside.
+///
+/// # Panics
+/// If a story does, or does not end.
+#[track_caller]
+pub fn everywhere(story: impl Fn(&Context) + Clone + Send + 'static) {
+    let backends = Context::backend_list().iter();
+    backends.for_each(|name| tell(&story, name));
+}
+
+#[track_caller]
+fn tell(story: &(impl Fn(&Context) + Clone + Send + 'static), backend: &'static str) {
+    let story = story.clone();
+    within_limit(move || {
+        let ctx = Context::with_backend(backend).expect("a listed back end can be made");
+        assert_eq!(ctx.backend(), backend);
+        story(&ctx);
+    });
 }
 
 /// Lets everything happen that is ready now: a few rounds, none of which waits.

@@ -78,30 +78,54 @@ impl ManualClock {
 /// How far off a deadline is whose timeout is more than an [`Instant`] can hold: nobody sees it pass.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// The monotonic clock, or a manual one in its place.
+/// The monotonic clock, or one in its place that is moved by hand or by the loop.
 #[derive(Debug)]
 pub(crate) struct Clock {
     base: Instant,
-    manual: Option<ManualClock>,
+    moved: Option<ManualClock>,
+    is_moved_by_loop: bool,
 }
 
 impl Clock {
     pub(crate) fn monotonic() -> Self {
         Self {
             base: ManualClock::new().now(),
-            manual: None,
+            moved: None,
+            is_moved_by_loop: false,
+        }
+    }
+
+    /// A clock that stands still until the loop has nothing to do but wait.
+    pub(crate) fn simulated() -> Self {
+        Self {
+            is_moved_by_loop: true,
+            ..Self::manual(ManualClock::new())
         }
     }
 
     pub(crate) fn manual(clock: ManualClock) -> Self {
         Self {
             base: clock.now(),
-            manual: Some(clock),
+            moved: Some(clock),
+            is_moved_by_loop: false,
         }
     }
 
+    /// Whether time passes only by somebody's hand.
     pub(crate) fn is_manual(&self) -> bool {
-        self.manual.is_some()
+        self.moved.is_some() && !self.is_moved_by_loop
+    }
+
+    /// Follows the loop, which has waited for `time`, if it is the loop that moves this clock.
+    pub(crate) fn has_waited(&self, time: Duration) {
+        if let Some(clock) = self.moved.as_ref().filter(|_| self.is_moved_by_loop) {
+            clock.advance(time);
+        }
+    }
+
+    /// Whether waiting moves this clock, instead of time.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.is_moved_by_loop
     }
 
     /// Whether it will be `tick` without anybody's doing.
@@ -114,7 +138,7 @@ impl Clock {
         reason = "this file is where the time is read"
     )]
     pub(crate) fn now(&self) -> Instant {
-        match &self.manual {
+        match &self.moved {
             Some(clock) => clock.now(),
             None => Instant::now(),
         }

@@ -83,6 +83,8 @@ struct Inner {
     clock: Clock,
     // The time as of this round, or of its wait.
     now: Cell<Instant>,
+    // The longest that one wait may take.
+    wait_limit: Cell<Option<Duration>>,
     round: Round,
     run_queue: RefCell<RunQueue>,
     timers: RefCell<Heap<Rc<dyn Run>>>,
@@ -132,6 +134,27 @@ impl Context {
     }
 
     /// The names of the back ends of this platform, the default first.
+    ///
+    /// - `epoll`, on Linux, waits with `epoll_wait(2)` and nothing beside.
+    /// - `polling`, on every platform, waits as the crate of that name does.
+    /// - `sim` has no kernel: watching a descriptor is refused with `EOPNOTSUPP`, and time stands
+    ///   still while handlers run. A loop that has nothing to do but wait for its next timer does not
+    ///   wait: its clock jumps there, or by the [wait limit](Self::set_wait_limit) if that is less.
+    ///   Signals and work from other threads arrive as ever. It is never the default.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use tevent::{Context, wakeup};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = Context::with_backend("sim")?;
+    /// let start = ctx.now();
+    /// ctx.run_until(wakeup(&ctx, start + Duration::from_secs(3600)))??;
+    /// assert_eq!(ctx.now() - start, Duration::from_secs(3600));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "tevent_backend_list")]
     #[must_use]
     pub fn backend_list() -> &'static [&'static str] {
@@ -152,11 +175,49 @@ impl Context {
         }
     }
 
-    /// The time by the context's clock: monotonic, or the manual one it was built with.
+    /// The time by the context's clock: monotonic, the manual one it was built with, or the one that
+    /// [`sim`](Self::backend_list) moves.
     #[doc(alias = "tevent_timeval_current")]
     #[must_use]
     pub fn now(&self) -> Instant {
         self.inner.clock.now()
+    }
+
+    /// Lets no wait for the kernel take longer than `limit`, or as long as it takes; returns the limit
+    /// there was. A new context has none.
+    ///
+    /// A wait that the limit ends is one that brought nothing: [`run_once`](Self::run_once) returns,
+    /// [`run`](Self::run) goes on. Timers are not late for it.
+    ///
+    /// With a limit of zero the context is in *polling mode* and never waits: `run_once` runs a handler
+    /// if one is ready, and `run`, [`run_until`](Self::run_until) and [`block_on`](Self::block_on)
+    /// fail with `EAGAIN` as soon as nothing is ready that could go on. The kernel is asked once more
+    /// before they do.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use std::time::Duration;
+    /// use tevent::{Context, Timer};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = Context::new()?;
+    /// assert_eq!(ctx.set_wait_limit(Some(Duration::ZERO)), None);
+    /// let timer = Timer::new(&ctx, || {});
+    /// timer.arm_after(Duration::from_secs(3600));
+    /// assert_eq!(ctx.run_once()?, false);
+    /// assert_eq!(ctx.run().unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Source
+    /// `tevent_context_set_wait_timeout()`. Differs: there is no limit at first (C: 30 seconds); it
+    /// bounds every wait, not only those without a timer; and a pass of a polling context that finds
+    /// nothing is no error, because it returns whether a handler ran.
+    #[doc(alias = "tevent_context_set_wait_timeout")]
+    pub fn set_wait_limit(&self, limit: Option<Duration>) -> Option<Duration> {
+        self.inner.wait_limit.replace(limit)
     }
 
     /// A way into this context from other threads.

@@ -9,6 +9,11 @@ pub(crate) fn nested_run() -> io::Error {
     Errno::LOOP.into()
 }
 
+/// Nothing is ready, and the context must not wait: `EAGAIN`.
+pub(crate) fn nothing_ready() -> io::Error {
+    Errno::AGAIN.into()
+}
+
 /// Nothing is left on the context that could finish what is waited for: `EDEADLK`.
 pub(crate) fn nothing_left() -> io::Error {
     Errno::DEADLK.into()
@@ -18,6 +23,11 @@ pub(crate) fn nothing_left() -> io::Error {
 pub(crate) fn unknown_backend(name: &str, known: &[&str]) -> io::Error {
     let text = format!("unknown back end '{name}', known are: {}", known.join(", "));
     io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+/// The back end has no kernel that could watch a descriptor: `EOPNOTSUPP`.
+pub(crate) fn watches_nothing() -> io::Error {
+    Errno::OPNOTSUPP.into()
 }
 
 /// The signal number cannot be handled (`SIGKILL`, or no signal at all): `EINVAL`.
@@ -53,4 +63,10 @@ pub(crate) fn no_turn_to_give_back() -> io::Error {
 /// The context is gone, so nothing can be watched on it any more: `ESHUTDOWN`.
 pub(crate) fn context_gone() -> io::Error {
     Errno::SHUTDOWN.into()
+}
+
+/// Whether the kernel does not watch a descriptor because it is always ready, as a regular file is:
+/// the `EPERM` of `epoll_ctl(2)`.
+pub(crate) fn is_always_ready(refused: &io::Error) -> bool {
+    refused.raw_os_error() == Some(Errno::PERM.raw_os_error())
 }

@@ -42,6 +42,9 @@ use crate::trace::{Mark, TraceKind};
 /// Any number of events can share a descriptor (through an `Rc<OwnedFd>`, for instance); they take
 /// turns, so that each eligible one has run before one runs again.
 ///
+/// A descriptor that cannot be waited for, a regular file above all, is always ready to be read and
+/// written: an event on it runs once in every round in which it asks for that.
+///
 /// The handler may change, drop or make any event, its own included. Dropping the event stops
 /// watching, then drops the descriptor.
 ///
@@ -98,8 +101,9 @@ impl<F: AsFd + 'static> FdEvent<F> {
     /// Watches `fd` for `interest`; with [`Interest::NONE`] nothing is watched for now.
     ///
     /// # Errors
-    /// The descriptor comes back with the system's refusal: `EPERM` for one that cannot be waited
-    /// for (a regular file), `ENOSPC` or `ENOMEM` when the kernel has no room.
+    /// The descriptor comes back with the system's refusal: `ENOSPC` or `ENOMEM` when the kernel has
+    /// no room, `ELOOP` for a set of watched descriptors that is nested too deep (`epoll_ctl(2)`),
+    /// `EOPNOTSUPP` on the back end `sim`.
     #[track_caller]
     pub fn new(
         ctx: &Context,

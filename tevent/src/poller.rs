@@ -1,7 +1,9 @@
-//! The only waiting: back ends that register through `polling` and differ in how they wait.
+//! The only waiting: back ends that register through `polling` and differ in how they wait, beside
+//! one that has no kernel to wait for.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use polling::Event;
@@ -10,6 +12,7 @@ use crate::error;
 use crate::interest::{Interest, Readiness};
 use crate::sys;
 use crate::token::Token;
+use crate::wake::Wake;
 
 /// How many events one wait can bring; the kernel keeps the rest for the next.
 const EVENTS_PER_WAIT: usize = 256;
@@ -53,10 +56,21 @@ enum Wait {
 }
 
 /// The kernel's set of watched descriptors, level-triggered.
-pub(crate) struct Poller {
+struct Kernel {
     poller: polling::Poller,
     wait: Wait,
 }
+
+/// What a context waits for.
+pub(crate) struct Poller {
+    // Without it (`sim`) only the wake-up is waited for.
+    kernel: Option<Kernel>,
+    wake: Arc<Wake>,
+    wake_token: Token,
+}
+
+/// The name of the back end without a kernel.
+pub(crate) const SIM: &str = "sim";
 
 /// The names of the back ends of this platform; the first is the default.
 pub(crate) const BACKENDS: &[&str] = &[
@@ -66,74 +80,117 @@ pub(crate) const BACKENDS: &[&str] = &[
     ))]
     "epoll",
     "polling",
+    SIM,
 ];
 
-impl Poller {
-    pub(crate) fn new(backend: &str) -> io::Result<Self> {
-        let wait = match backend {
-            #[cfg(all(
-                any(target_os = "linux", target_os = "android"),
-                not(polling_test_poll_backend)
-            ))]
-            "epoll" => Wait::Epoll(Vec::with_capacity(EVENTS_PER_WAIT)),
-            "polling" => {
-                let capacity = EVENTS_PER_WAIT.try_into().expect("a constant above zero");
-                Wait::Polling(polling::Events::with_capacity(capacity))
-            }
-            unknown => return Err(error::unknown_backend(unknown, BACKENDS)),
-        };
-        Ok(Self {
-            poller: polling::Poller::new()?,
-            wait,
-        })
+impl Kernel {
+    fn new(wait: Wait) -> io::Result<Self> {
+        let poller = polling::Poller::new()?;
+        Ok(Self { poller, wait })
     }
 
-    pub(crate) fn backend(&self) -> &'static str {
-        match self.wait {
-            #[cfg(all(
-                any(target_os = "linux", target_os = "android"),
-                not(polling_test_poll_backend)
-            ))]
-            Wait::Epoll(_) => "epoll",
-            Wait::Polling(_) => "polling",
-        }
-    }
-
-    pub(crate) fn add(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        sys::add(&self.poller, fd, event(token, interest))
-    }
-
-    pub(crate) fn modify(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        sys::modify(&self.poller, fd, event(token, interest))
-    }
-
-    pub(crate) fn delete(&self, fd: RawFd) -> io::Result<()> {
-        sys::delete(&self.poller, fd)
-    }
-
-    /// Waits until a descriptor is ready or `timeout` is over, and adds what it is told to `told`.
-    ///
-    /// Never returns early because of the timeout's resolution: it is rounded up to milliseconds.
-    /// A signal may end the wait with nothing told.
-    pub(crate) fn wait(
-        &mut self,
-        timeout: Option<Duration>,
-        told: &mut Vec<Told>,
-    ) -> io::Result<()> {
-        let timeout = timeout.map(whole_milliseconds);
-        let waited = match &mut self.wait {
+    fn wait(&mut self, timeout: Option<Duration>, told: &mut Vec<Told>) -> io::Result<()> {
+        match &mut self.wait {
             #[cfg(all(
                 any(target_os = "linux", target_os = "android"),
                 not(polling_test_poll_backend)
             ))]
             Wait::Epoll(events) => wait_epoll(&self.poller, events, timeout, told),
             Wait::Polling(events) => wait_polling(&self.poller, events, timeout, told),
+        }
+    }
+}
+
+impl Poller {
+    /// The back end called `backend`, which tells of `wake` under the name of `wake_token`.
+    pub(crate) fn new(backend: &str, wake: Arc<Wake>, wake_token: Token) -> io::Result<Self> {
+        let wait = match backend {
+            #[cfg(all(
+                any(target_os = "linux", target_os = "android"),
+                not(polling_test_poll_backend)
+            ))]
+            "epoll" => Some(Wait::Epoll(Vec::with_capacity(EVENTS_PER_WAIT))),
+            "polling" => {
+                let capacity = EVENTS_PER_WAIT.try_into().expect("a constant above zero");
+                Some(Wait::Polling(polling::Events::with_capacity(capacity)))
+            }
+            SIM => None,
+            unknown => return Err(error::unknown_backend(unknown, BACKENDS)),
+        };
+        let kernel = wait.map(Kernel::new).transpose()?;
+        let poller = Self {
+            kernel,
+            wake,
+            wake_token,
+        };
+        if poller.kernel.is_some() {
+            poller.add(poller.wake.as_fd().as_raw_fd(), wake_token, Interest::READ)?;
+        }
+        Ok(poller)
+    }
+
+    pub(crate) fn backend(&self) -> &'static str {
+        match self.kernel.as_ref().map(|kernel| &kernel.wait) {
+            #[cfg(all(
+                any(target_os = "linux", target_os = "android"),
+                not(polling_test_poll_backend)
+            ))]
+            Some(Wait::Epoll(_)) => "epoll",
+            Some(Wait::Polling(_)) => "polling",
+            None => SIM,
+        }
+    }
+
+    pub(crate) fn add(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        sys::add(self.set()?, fd, event(token, interest))
+    }
+
+    pub(crate) fn modify(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        sys::modify(self.set()?, fd, event(token, interest))
+    }
+
+    pub(crate) fn delete(&self, fd: RawFd) -> io::Result<()> {
+        sys::delete(self.set()?, fd)
+    }
+
+    fn set(&self) -> io::Result<&polling::Poller> {
+        let kernel = self.kernel.as_ref().ok_or_else(error::watches_nothing)?;
+        Ok(&kernel.poller)
+    }
+
+    /// Waits until a descriptor is ready or `timeout` is over, and adds what it is told to `told`.
+    ///
+    /// Never returns early because of the timeout's resolution: it is rounded up to milliseconds.
+    /// A signal may end the wait with nothing told. Without a kernel the timeout is over at once, and
+    /// the caller moves the clock.
+    pub(crate) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        told: &mut Vec<Told>,
+    ) -> io::Result<()> {
+        let timeout = timeout.map(whole_milliseconds);
+        let waited = match &mut self.kernel {
+            Some(kernel) => kernel.wait(timeout, told),
+            None if timeout.is_some() => Ok(()),
+            None => wait_for_wake(&self.wake, self.wake_token, told),
         };
         match waited {
             Err(err) if err.kind() == io::ErrorKind::Interrupted => Ok(()),
             waited => waited,
         }
     }
+}
+
+/// Waits for other threads and signals, with nothing else to wait for.
+fn wait_for_wake(wake: &Wake, token: Token, told: &mut Vec<Told>) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    poll(&mut [PollFd::new(wake, PollFlags::IN)], None)?;
+    told.push(Told {
+        token,
+        readiness: Readiness::READ,
+    });
+    Ok(())
 }
 
 /// Waits on the poller's own descriptor: `Poller::wait` would add four system calls to each wait.
@@ -223,7 +280,8 @@ mod tests {
 
     #[test]
     fn an_unknown_back_end_is_named_with_the_known_ones() {
-        let err = Poller::new("select")
+        let wake = Arc::new(Wake::new().expect("the system has a descriptor"));
+        let err = Poller::new("select", wake, Token::NOBODY)
             .err()
             .expect("there is no such back end");
         assert!(err.to_string().contains("'select'") && err.to_string().contains("polling"));

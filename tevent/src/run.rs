@@ -21,7 +21,8 @@ impl Context {
     ///
     /// # Errors
     /// `ELOOP` if the context is running already; `EDEADLK` if nothing is left on it that could finish
-    /// the request; whatever the kernel answers to a wait. The request is dropped then.
+    /// the request; `EAGAIN` if nothing is ready in polling mode; whatever the kernel answers to a
+    /// wait. The request is dropped then.
     #[doc(alias = "tevent_req_poll")]
     #[doc(alias = "tevent_loop_until")]
     pub fn run_until<T, E>(&self, request: Request<T, E>) -> io::Result<Result<T, E>> {
@@ -54,8 +55,8 @@ impl Context {
     ///
     /// # Errors
     /// `ELOOP` if the context is running already; `EDEADLK` if nothing is left on it that could wake
-    /// the future (another thread that may wake it counts only once it has); whatever the kernel
-    /// answers to a wait.
+    /// the future (another thread that may wake it counts only once it has); `EAGAIN` if nothing is
+    /// ready in polling mode; whatever the kernel answers to a wait.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> io::Result<T> {
         let mut future = pin!(future);
         let root = Arc::new(Root {

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::env;
 use std::io;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -44,7 +43,8 @@ impl ContextBuilder {
         self
     }
 
-    /// A clock that stands still until it is moved.
+    /// A clock that stands still until it is moved; on the back end `sim` as well, which then does not
+    /// move it either.
     pub fn manual_clock(mut self, clock: &ManualClock) -> Self {
         self.clock = Some(clock.clone());
         self
@@ -57,13 +57,18 @@ impl ContextBuilder {
     pub fn build(self) -> io::Result<Context> {
         let named = self.backend.or_else(|| env::var("TEVENT_BACKEND").ok());
         let backend = named.as_deref().unwrap_or(poller::BACKENDS[0]);
-        let clock = self.clock.map_or_else(Clock::monotonic, Clock::manual);
+        let clock = match self.clock {
+            Some(clock) => Clock::manual(clock),
+            None if backend == poller::SIM => Clock::simulated(),
+            None => Clock::monotonic(),
+        };
         let wake = Arc::new(Wake::new()?);
-        let fds = FdTable::new(backend, wake.as_fd())?;
+        let fds = FdTable::new(backend, wake.clone())?;
         let (sender, inbox) = crossbeam_channel::unbounded();
         let inner = Inner {
             now: Cell::new(clock.now()),
             clock,
+            wait_limit: Cell::new(None),
             round: Round::default(),
             run_queue: RefCell::default(),
             timers: RefCell::new(Heap::default()),

@@ -55,8 +55,8 @@ impl Context {
     ///
     /// # Errors
     /// `ELOOP` if the context is running already (a handler called this); contexts other than the
-    /// running one may be run from a handler. Whatever the kernel answers to a wait, other than
-    /// `EINTR`.
+    /// running one may be run from a handler. `EAGAIN` in [polling mode](Self::set_wait_limit) if
+    /// nothing is ready. Whatever the kernel answers to a wait, other than `EINTR`.
     #[doc(alias = "tevent_loop_wait")]
     pub fn run(&self) -> io::Result<()> {
         self.run_for(&mut || false).map(drop)
@@ -69,7 +69,7 @@ impl Context {
     /// returns at once.
     ///
     /// # Errors
-    /// As for [`run`](Self::run).
+    /// As for [`run`](Self::run), without `EAGAIN`.
     #[doc(alias = "tevent_loop_once")]
     pub fn run_once(&self) -> io::Result<bool> {
         let _running = self.start_running()?;
@@ -88,11 +88,20 @@ impl Context {
     pub(crate) fn run_for(&self, is_enough: &mut dyn FnMut() -> bool) -> io::Result<bool> {
         let _running = self.start_running()?;
         let mut step = Step::Waited;
+        let mut silent_rounds = 0;
         loop {
             match step {
                 Step::Ran => return Ok(true),
                 Step::Waited if is_enough() => return Ok(true),
-                Step::Waited => step = self.advance(true, is_enough)?,
+                // The first of them handled what was there before, the second what the wait brought.
+                Step::Waited if silent_rounds == 2 => return Err(error::nothing_ready()),
+                Step::Waited => {
+                    silent_rounds += usize::from(self.is_polling());
+                    step = self.advance(true, &mut || {
+                        silent_rounds = 0;
+                        is_enough()
+                    })?;
+                }
                 // Another thread may have brought it about since.
                 Step::NothingLeft => return Ok(is_enough()),
             }
@@ -280,11 +289,13 @@ impl Context {
         let woken = self.fds().wait(timeout, self.counters_ref());
         self.tell(&TracePoint::WaitEnd);
         let woken = woken?;
-        self.read_clock();
         // A writer that was slower than our last look leaves the descriptor readable, flag or no flag.
         if woken || self.inner.wake.is_pending() {
             self.take_outside_work();
+        } else if let Some(waited) = timeout {
+            self.inner.clock.has_waited(waited);
         }
+        self.read_clock();
         self.inner.round.budget.set(Self::RUN_BUDGET);
         Ok(())
     }
@@ -302,7 +313,17 @@ impl Context {
         self.inner.clock.tick(self.round_now())
     }
 
+    fn is_polling(&self) -> bool {
+        self.inner.wait_limit.get() == Some(Duration::ZERO)
+    }
+
     fn wait_timeout(&self) -> Option<Duration> {
+        let limit = self.inner.wait_limit.get();
+        let until_ready = self.time_until_ready();
+        until_ready.into_iter().chain(limit).min()
+    }
+
+    fn time_until_ready(&self) -> Option<Duration> {
         if !self.inner.run_queue.borrow().is_empty() || self.inner.wake.is_pending() {
             return Some(Duration::ZERO);
         }
@@ -311,6 +332,10 @@ impl Context {
             self.read_clock();
         }
         let left = deadline.since(self.round_tick());
+        if self.inner.expected.get() > 0 && self.inner.clock.is_simulated() && !left.is_zero() {
+            // Jobs on other threads take real time: no deadline may overtake them.
+            return None;
+        }
         // A manual clock does not move while we wait: either it is time, or waiting will not help.
         (left.is_zero() || !self.inner.clock.is_manual()).then_some(left)
     }

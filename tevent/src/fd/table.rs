@@ -1,15 +1,18 @@
 //! The records of watched descriptors: which events share one, and what the kernel was asked.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::FdNode;
+use crate::error;
 use crate::interest::{Interest, Readiness};
 use crate::poller::{Poller, Told};
 use crate::stats::Counters;
 use crate::token::{Table, Token};
+use crate::wake::Wake;
 
 type Register = fn(&Poller, RawFd, Token, Interest) -> io::Result<()>;
 
@@ -18,6 +21,8 @@ struct Record {
     raw: RawFd,
     // What the kernel was last asked; nothing if it does not know the descriptor.
     registered: Option<Interest>,
+    // Whether the kernel has said that the descriptor is never waited for, as a regular file is not.
+    is_always_ready: bool,
     // The next in turn is first.
     members: Vec<Rc<FdNode>>,
 }
@@ -28,6 +33,8 @@ pub(crate) struct FdTable {
     records: Table<Record>,
     // The record of each descriptor number, so that events on one descriptor find each other.
     by_fd: Vec<Token>,
+    // The records that the kernel has no need to watch; each is told in every round that asks.
+    always_ready: Vec<Token>,
     // Events that ask for anything at all; they keep `run` going.
     watching: usize,
     // What the last wait brought, and how many of it are handled.
@@ -39,26 +46,27 @@ pub(crate) struct FdTable {
 
 impl FdTable {
     /// A table whose `wake` descriptor is reported by [`wait`](Self::wait).
-    pub(crate) fn new(backend: &str, wake: BorrowedFd<'_>) -> io::Result<Self> {
-        let poller = Poller::new(backend)?;
-        let raw = wake.as_raw_fd();
+    pub(crate) fn new(backend: &str, wake: Arc<Wake>) -> io::Result<Self> {
+        let raw = wake.as_fd().as_raw_fd();
         let mut records = Table::default();
         let registered = Some(Interest::READ);
-        let wake = records.insert(Record {
+        let token = records.insert(Record {
             raw,
             registered,
+            is_always_ready: false,
             members: Vec::new(),
         });
-        poller.add(raw, wake, Interest::READ)?;
+        let poller = Poller::new(backend, wake, token)?;
         let by_fd = Vec::new();
         Ok(Self {
             poller,
             records,
             by_fd,
+            always_ready: Vec::new(),
             watching: 0,
             told: Vec::new(),
             handled: 0,
-            wake,
+            wake: token,
         })
     }
 
@@ -92,6 +100,7 @@ impl FdTable {
         let token = self.records.insert(Record {
             raw: node.raw,
             registered: None,
+            is_always_ready: false,
             members,
         });
         self.by_fd[index] = token;
@@ -116,6 +125,9 @@ impl FdTable {
             // A descriptor that was closed behind our back is out of the set already.
             self.poller.delete(record.raw).ok();
         }
+        if record.is_always_ready {
+            self.always_ready.retain(|other| *other != token);
+        }
         self.records.remove(token);
         if let Some(entry) = usize::try_from(node.raw)
             .ok()
@@ -139,7 +151,7 @@ impl FdTable {
         };
         let wanted = record.wanted();
         let register = match record.registered {
-            None if wanted.is_empty() => None,
+            None if wanted.is_empty() || record.is_always_ready => None,
             None => Some(Poller::add as Register),
             // Errors are reported without being asked for.
             Some(registered) if registered.contains(wanted - Interest::ERROR) => None,
@@ -147,8 +159,14 @@ impl FdTable {
         };
         if let Some(register) = register {
             counters.registration();
-            register(&self.poller, record.raw, token, wanted)?;
-            record.registered = Some(wanted);
+            match register(&self.poller, record.raw, token, wanted) {
+                Ok(()) => record.registered = Some(wanted),
+                Err(error) if error::is_always_ready(&error) => {
+                    record.is_always_ready = true;
+                    self.always_ready.push(token);
+                }
+                Err(error) => return Err(error),
+            }
         }
         self.watching += usize::from(before.is_empty());
         self.watching -= usize::from(after.is_empty());
@@ -164,8 +182,32 @@ impl FdTable {
         counters.wait();
         self.told.clear();
         self.handled = 0;
+        let is_ready = !self.always_ready.is_empty() && self.is_ready_without_kernel();
+        let timeout = if is_ready {
+            Some(Duration::ZERO)
+        } else {
+            timeout
+        };
         self.poller.wait(timeout, &mut self.told)?;
-        Ok(self.told.iter().any(|told| told.token == self.wake))
+        let woken = self.told.iter().any(|told| told.token == self.wake);
+        if is_ready {
+            // Whoever asks for nothing any more when its turn comes is passed over.
+            self.told
+                .extend(self.always_ready.iter().map(|&token| Told {
+                    token,
+                    readiness: Readiness::READ | Readiness::WRITE,
+                }));
+        }
+        Ok(woken)
+    }
+
+    /// Whether an event asks for what its descriptor always has.
+    fn is_ready_without_kernel(&self) -> bool {
+        let mut records = self
+            .always_ready
+            .iter()
+            .filter_map(|token| self.records.get(*token));
+        records.any(|record| record.wanted().intersects(Interest::READ | Interest::WRITE))
     }
 
     /// The event whose turn it is on the next descriptor of the last answer, and what it is told.
