@@ -12,6 +12,7 @@ mod immediates;
 mod intervals;
 mod listeners;
 mod loop_order;
+mod matrix;
 mod memory;
 mod npa;
 mod own_kinds;
