@@ -23,6 +23,7 @@ mod queue;
 mod queue_model;
 mod queued;
 mod remote;
+mod request_model;
 mod requests;
 mod requests_ended;
 mod signals;
