@@ -90,6 +90,8 @@ struct Inner {
     wake: Arc<Wake>,
     inbox: Receiver<RemoteCall>,
     remote: Remote,
+    // How much is under way elsewhere that will be sent here.
+    expected: Cell<usize>,
     counters: Rc<Counters>,
     residents: Residents,
     locals: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
@@ -149,6 +151,7 @@ impl Context {
     }
 
     /// The time by the context's clock: monotonic, or the manual one it was built with.
+    #[doc(alias = "tevent_timeval_current")]
     #[must_use]
     pub fn now(&self) -> Instant {
         self.inner.clock.now()
@@ -174,6 +177,7 @@ impl Context {
 
     /// Everything that is outstanding, as a tree.
     #[doc(alias = "tevent_req_print")]
+    #[doc(alias = "tevent_req_default_print")]
     #[must_use]
     pub fn dump(&self) -> Dump {
         self.inner.residents.dump(self.now())
@@ -256,6 +260,14 @@ impl Context {
         self.inner.wake.clone()
     }
 
+    /// Keeps the loop going until what this returns is dropped: work will come from another thread.
+    pub(crate) fn expect_work(&self) -> Expected {
+        self.inner.expected.set(self.inner.expected.get() + 1);
+        Expected {
+            ctx: self.downgrade(),
+        }
+    }
+
     pub(crate) fn residents(&self) -> &Residents {
         &self.inner.residents
     }
@@ -302,6 +314,19 @@ impl fmt::Debug for WeakContext {
         } else {
             "WeakContext(gone)"
         })
+    }
+}
+
+/// Work that is on its way from elsewhere: without it, the loop would see nothing to wait for.
+pub(crate) struct Expected {
+    ctx: WeakContext,
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        if let Some(ctx) = self.ctx.upgrade() {
+            ctx.inner.expected.set(ctx.inner.expected.get() - 1);
+        }
     }
 }
 

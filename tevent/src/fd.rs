@@ -69,6 +69,7 @@ use crate::token::Token;
 /// an error.
 #[doc(alias = "tevent_add_fd")]
 #[doc(alias = "tevent_fd_set_auto_close")]
+#[doc(alias = "tevent_fd_set_close_fn")]
 #[must_use = "dropping an event stops watching and drops its descriptor"]
 pub struct FdEvent<F: AsFd + 'static = OwnedFd> {
     // Declared first, so dropped first: watching ends before the descriptor goes.
@@ -133,6 +134,12 @@ impl<F: AsFd + 'static> FdEvent<F> {
     /// The system's refusal, as for [`new`](Self::new); `ESHUTDOWN` if the context is gone. What was
     /// asked for before then stays.
     #[doc(alias = "tevent_fd_set_flags")]
+    #[doc(alias = "TEVENT_FD_READABLE")]
+    #[doc(alias = "TEVENT_FD_NOT_READABLE")]
+    #[doc(alias = "TEVENT_FD_WRITEABLE")]
+    #[doc(alias = "TEVENT_FD_NOT_WRITEABLE")]
+    #[doc(alias = "TEVENT_FD_WANTERROR")]
+    #[doc(alias = "TEVENT_FD_NOT_WANTERROR")]
     pub fn set_interest(&self, interest: Interest) -> io::Result<()> {
         self.watch.set_interest(interest)
     }

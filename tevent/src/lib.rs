@@ -17,7 +17,7 @@
 //!    [`Context::stats`] what was done, and a [`ManualClock`] lets hours pass at once in a test.
 //!
 //! Everything stays on the thread that made it; only [`Remote`] crosses threads. Names of the C
-//! library (`tevent_add_fd`, …) are search aliases.
+//! library (`tevent_add_fd`, …) are search aliases; [`porting`] lists all of them.
 //!
 //! # Examples
 //! ```
@@ -34,6 +34,9 @@
 //! # }
 //! ```
 
+#[doc = include_str!("../PORTING.md")]
+pub mod porting {}
+
 #[cfg(not(unix))]
 compile_error!("tevent needs a unix system: its event sources are descriptors and signals");
 
@@ -49,6 +52,7 @@ mod interest;
 mod interval;
 mod list;
 mod poller;
+mod pool;
 mod profile;
 mod queue;
 mod remote;

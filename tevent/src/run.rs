@@ -23,6 +23,7 @@ impl Context {
     /// `ELOOP` if the context is running already; `EDEADLK` if nothing is left on it that could finish
     /// the request; whatever the kernel answers to a wait. The request is dropped then.
     #[doc(alias = "tevent_req_poll")]
+    #[doc(alias = "tevent_loop_until")]
     pub fn run_until<T, E>(&self, request: Request<T, E>) -> io::Result<Result<T, E>> {
         let node = request.node();
         self.run_for(&mut || node.has_result())?;

@@ -94,6 +94,7 @@ impl Timer {
 
     /// Fires once `timeout` is over, counted from now; zero means as soon as possible, and
     /// [`Duration::MAX`] never.
+    #[doc(alias = "tevent_timeval_current_ofs")]
     pub fn arm_after(&self, timeout: Duration) {
         if let Some(ctx) = self.node.ctx.upgrade() {
             self.arm(ctx.after(timeout));
@@ -110,9 +111,10 @@ impl Timer {
         }
     }
 
-    /// When it will fire; nothing while it is idle.
+    /// When it will fire; nothing while it is idle, or if the context is gone.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        self.node.ctx.upgrade()?;
         self.node.armed.get().map(|(deadline, _)| deadline)
     }
 }

@@ -37,6 +37,7 @@ pub struct ContextBuilder {
 
 impl ContextBuilder {
     /// The back end called `name`, one of [`Context::backend_list`], whatever `TEVENT_BACKEND` says.
+    #[doc(alias = "tevent_set_default_backend")]
     pub fn backend(mut self, name: &str) -> Self {
         self.backend = Some(name.to_owned());
         self
@@ -70,6 +71,7 @@ impl ContextBuilder {
             remote: Remote::new(sender, wake.clone()),
             wake,
             inbox,
+            expected: Cell::new(0),
             counters: Rc::new(Counters::default()),
             residents: Residents::new(),
             locals: RefCell::default(),

@@ -49,8 +49,8 @@ impl Context {
     /// Runs handlers until nothing is left that could happen.
     ///
     /// Kept going by: armed timers, the run queue, events for signals, events for descriptors that
-    /// ask for anything, and work that other threads have sent. Not kept going by an idle
-    /// [`Remote`](crate::Remote), idle timers and immediates, or events that ask for nothing.
+    /// ask for anything, work that other threads have sent, and jobs that were
+    /// [offloaded](Self::offload). Not kept going by an idle [`Remote`](crate::Remote), idle timers and immediates, or events that ask for nothing.
     ///
     /// # Errors
     /// `ELOOP` if the context is running already (a handler called this); contexts other than the
@@ -259,6 +259,7 @@ impl Context {
             && !deadline.is_some_and(|deadline| self.inner.clock.will_reach(deadline))
             && !self.fds().is_watching()
             && self.inner.signals.borrow().is_empty()
+            && self.inner.expected.get() == 0
             && self.inner.inbox.is_empty()
     }
 
