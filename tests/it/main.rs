@@ -36,6 +36,8 @@ mod stream_contract;
 mod stream_ends;
 mod tidy;
 mod timers;
+mod trace;
+mod trace_hooks;
 mod types;
 mod upstream;
 mod upstream_bindings;

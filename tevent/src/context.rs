@@ -25,6 +25,7 @@ use crate::signal::SignalNode;
 use crate::stats::{Counters, Stats};
 use crate::timer::heap::Heap;
 use crate::token::{Table, Token};
+use crate::trace::Tracing;
 use crate::wake::Wake;
 
 use round::Round;
@@ -95,6 +96,7 @@ struct Inner {
     counters: Rc<Counters>,
     residents: Residents,
     locals: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
+    tracing: Tracing,
 }
 
 impl Context {
@@ -275,6 +277,10 @@ impl Context {
     pub(crate) fn counters_ref(&self) -> &Counters {
         &self.inner.counters
     }
+
+    pub(crate) fn tracing(&self) -> &Tracing {
+        &self.inner.tracing
+    }
 }
 
 impl fmt::Debug for Context {
@@ -317,6 +323,32 @@ impl fmt::Debug for WeakContext {
     }
 }
 
+impl Inner {
+    /// Tells the trace hook that everything is detached.
+    fn detach_all(&self) {
+        if !self.tracing.is_on() {
+            return;
+        }
+        // The hook may drop any of them.
+        let nodes: Vec<_> = {
+            let (jobs, timers) = (self.run_queue.borrow(), self.timers.borrow());
+            jobs.iter().chain(timers.iter()).cloned().collect()
+        };
+        let fds = self.fds.borrow().nodes();
+        let signals: Vec<_> = self
+            .signals
+            .borrow()
+            .iter()
+            .map(|(_, node)| node.clone())
+            .collect();
+        let marks = nodes.iter().filter_map(|node| node.mark());
+        let marks = marks.chain(fds.iter().map(|node| node.mark()));
+        for mark in marks.chain(signals.iter().map(|node| node.mark())) {
+            mark.detach_from(&self.tracing);
+        }
+    }
+}
+
 /// Work that is on its way from elsewhere: without it, the loop would see nothing to wait for.
 pub(crate) struct Expected {
     ctx: WeakContext,
@@ -332,6 +364,7 @@ impl Drop for Expected {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.detach_all();
         // What was queued may hold whoever is dropped with it; nothing may be borrowed meanwhile.
         let jobs = self.run_queue.take();
         let timers = self.timers.take();

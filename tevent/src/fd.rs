@@ -15,6 +15,7 @@ use crate::context::{Context, WeakContext};
 use crate::error;
 use crate::interest::{Interest, Readiness};
 use crate::token::Token;
+use crate::trace::{Mark, TraceKind};
 
 /// Owns a descriptor and runs a handler when it is ready.
 ///
@@ -89,6 +90,7 @@ pub(crate) struct FdNode {
     interest: Cell<Interest>,
     // The record of the descriptor that this event has joined.
     record: Cell<Token>,
+    mark: Mark,
     handler: RefCell<Box<dyn FnMut(Readiness)>>,
 }
 
@@ -98,6 +100,7 @@ impl<F: AsFd + 'static> FdEvent<F> {
     /// # Errors
     /// The descriptor comes back with the system's refusal: `EPERM` for one that cannot be waited
     /// for (a regular file), `ENOSPC` or `ENOMEM` when the kernel has no room.
+    #[track_caller]
     pub fn new(
         ctx: &Context,
         fd: F,
@@ -109,10 +112,12 @@ impl<F: AsFd + 'static> FdEvent<F> {
             raw: fd.as_fd().as_raw_fd(),
             interest: Cell::new(Interest::NONE),
             record: Cell::new(Token::NOBODY),
+            mark: Mark::new(TraceKind::Fd),
             handler: RefCell::new(Box::new(handler)),
         });
-        ctx.fds().join(&node);
         let watch = Watch { node };
+        ctx.fds().join(&watch.node);
+        watch.node.mark.attach(ctx);
         match watch.set_interest(interest) {
             Ok(()) => Ok(Self { watch, fd }),
             Err(error) => Err(FdError { error, fd }),
@@ -142,6 +147,19 @@ impl<F: AsFd + 'static> FdEvent<F> {
     #[doc(alias = "TEVENT_FD_NOT_WANTERROR")]
     pub fn set_interest(&self, interest: Interest) -> io::Result<()> {
         self.watch.set_interest(interest)
+    }
+
+    /// The tag that trace hooks see: what was set last, zero at first.
+    #[doc(alias = "tevent_fd_get_tag")]
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.watch.node.mark.tag()
+    }
+
+    /// Gives it the tag `tag`, which it keeps.
+    #[doc(alias = "tevent_fd_set_tag")]
+    pub fn set_tag(&self, tag: u64) {
+        self.watch.node.mark.set_tag(tag);
     }
 
     /// The descriptor.
@@ -182,6 +200,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(ctx) = self.node.ctx.upgrade() {
             ctx.fds().leave(&self.node, ctx.counters_ref());
+            self.node.mark.detach(&ctx);
         }
         self.node.interest.set(Interest::NONE);
     }
@@ -198,13 +217,17 @@ impl<F: AsFd + 'static> fmt::Debug for FdEvent<F> {
 
 impl FdNode {
     /// Runs the handler with what it asked for of `told`; nothing if it has stopped asking.
-    pub(crate) fn run(&self, told: Readiness) -> bool {
+    pub(crate) fn run(&self, ctx: &Context, told: Readiness) -> bool {
         let told = told & self.interest.get().into();
         if told.is_empty() {
             return false;
         }
-        (self.handler.borrow_mut())(told);
+        ctx.handle(&self.mark, || (self.handler.borrow_mut())(told));
         true
+    }
+
+    pub(crate) fn mark(&self) -> &Mark {
+        &self.mark
     }
 }
 

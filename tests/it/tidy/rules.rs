@@ -24,6 +24,7 @@ const LOOP: &[&str] = &[
     "sys",
     "timer",
     "token",
+    "trace",
     "wake",
 ];
 

@@ -16,6 +16,7 @@ use crate::remote::Remote;
 use crate::stats::Counters;
 use crate::timer::heap::Heap;
 use crate::token::Table;
+use crate::trace::Tracing;
 use crate::wake::Wake;
 
 /// The choices for a [`Context`]; made by [`Context::builder`].
@@ -75,6 +76,7 @@ impl ContextBuilder {
             counters: Rc::new(Counters::default()),
             residents: Residents::new(),
             locals: RefCell::default(),
+            tracing: Tracing::default(),
         };
         Ok(Context {
             inner: Rc::new(inner),

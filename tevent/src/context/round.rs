@@ -10,6 +10,7 @@ use crate::clock::Tick;
 use crate::error;
 use crate::run_queue::Call;
 use crate::token::Token;
+use crate::trace::TracePoint;
 
 /// Where a round is; each phase is entered once and left when nothing of its kind is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,6 +138,7 @@ impl Context {
                         return Ok(Step::Ran);
                     }
                     phase.set(Phase::Begin);
+                    self.tell(&TracePoint::RoundEnd);
                 }
             }
         }
@@ -148,17 +150,25 @@ impl Context {
         // Time may pass, and work arrive, before this is called again; and a failing wait is not
         // repeated before the rest had its turn.
         phase.set(Phase::Begin);
-        if self.is_idle() {
-            return Ok(Step::NothingLeft);
+        let is_idle = self.is_idle();
+        if is_idle || !may_wait {
+            self.tell(&TracePoint::RoundEnd);
+            return Ok(if is_idle {
+                Step::NothingLeft
+            } else {
+                Step::Waited
+            });
         }
-        if may_wait {
-            self.wait()?;
-            phase.set(Phase::Descriptors);
+        if let Err(error) = self.wait() {
+            self.tell(&TracePoint::RoundEnd);
+            return Err(error);
         }
+        phase.set(Phase::Descriptors);
         Ok(Step::Waited)
     }
 
     fn begin_round(&self) {
+        self.tell(&TracePoint::RoundBegin);
         if self.inner.wake.is_pending() {
             self.take_outside_work();
         }
@@ -205,7 +215,7 @@ impl Context {
                 return false;
             };
             let node = self.signals().get(token).cloned();
-            if node.is_some_and(|node| node.run()) {
+            if node.is_some_and(|node| node.run(self)) {
                 return true;
             }
         }
@@ -246,7 +256,7 @@ impl Context {
             let Some((node, told)) = self.fds().next_ready(self.counters_ref()) else {
                 return false;
             };
-            if node.run(told) {
+            if node.run(self, told) {
                 return true;
             }
         }
@@ -265,8 +275,11 @@ impl Context {
 
     /// Waits for the kernel, not at all if something is ready here.
     fn wait(&self) -> io::Result<()> {
+        self.tell(&TracePoint::WaitBegin);
         let timeout = self.wait_timeout();
-        let woken = self.fds().wait(timeout, self.counters_ref())?;
+        let woken = self.fds().wait(timeout, self.counters_ref());
+        self.tell(&TracePoint::WaitEnd);
+        let woken = woken?;
         self.read_clock();
         // A writer that was slower than our last look leaves the descriptor readable, flag or no flag.
         if woken || self.inner.wake.is_pending() {
@@ -274,6 +287,11 @@ impl Context {
         }
         self.inner.round.budget.set(Self::RUN_BUDGET);
         Ok(())
+    }
+
+    #[inline]
+    fn tell(&self, point: &TracePoint<'_>) {
+        self.inner.tracing.tell(point);
     }
 
     fn read_clock(&self) {
