@@ -369,7 +369,7 @@ fn nested_sets() -> Vec<OwnedFd> {
     use rustix::event::epoll;
     let mut sets: Vec<OwnedFd> = Vec::new();
     loop {
-        let outer = epoll::create(epoll::CreateFlags::CLOEXEC).expect("there is room");
+        let outer = epoll::create(epoll::CreateFlags::CLOEXEC).expect("the system has epoll");
         if let Some(inner) = sets.last() {
             let data = epoll::EventData::new_u64(0);
             if epoll::add(&outer, inner, data, epoll::EventFlags::IN).is_err() {

@@ -252,6 +252,32 @@ fn block_on_is_woken_from_another_thread() {
 }
 
 #[test]
+fn block_on_is_woken_at_whatever_point_the_loop_is() {
+    on_every_backend(|ctx| {
+        for chosen in ["RoundBegin", "WaitBegin"] {
+            let (wakers, handed_out) = mpsc::channel::<Waker>();
+            let polls = Cell::new(0);
+            let future = handing_out(wakers, move || polls.replace(polls.get() + 1) == 1);
+            // The hook holds the loop up at that point, and another thread wakes it meanwhile.
+            ctx.set_trace(Some(Rc::new(move |point| {
+                if format!("{point:?}") == chosen {
+                    if let Ok(waker) = handed_out.try_recv() {
+                        thread::spawn(move || waker.wake()).join().unwrap();
+                    }
+                }
+            })));
+            let keeps_waiting = Timer::new(ctx, || {});
+            keeps_waiting.arm_after(Duration::from_secs(10));
+            ctx.block_on(future).unwrap();
+            let is_waiting = keeps_waiting
+                .deadline()
+                .is_some_and(|late| ctx.now() < late);
+            assert!(is_waiting, "nobody woke the loop at {chosen}");
+        }
+    });
+}
+
+#[test]
 fn a_future_that_gives_way_starves_nobody() {
     on_every_backend(|ctx| {
         for spawned in [false, true] {

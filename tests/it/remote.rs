@@ -195,3 +195,43 @@ fn a_flood_of_messages_starves_no_timer() {
         ctx.run().unwrap();
     });
 }
+
+/// Each message runs, comes back, or is dropped with the context; none stays behind.
+#[test]
+fn a_context_that_goes_while_threads_send_leaves_no_message_behind() {
+    const MESSAGES: usize = 20_000;
+    on_every_backend(|ctx| {
+        for _ in 0..scaled(20, 1_000) {
+            let going = Context::with_backend(ctx.backend()).unwrap();
+            let (ran, message) = (Arc::new(AtomicUsize::new(0)), Arc::new(()));
+            let senders: Vec<_> = (0..4)
+                .map(|_| {
+                    let (remote, ran, message) = (going.remote(), ran.clone(), message.clone());
+                    thread::spawn(move || {
+                        // Bounded, should the loop's thread have to wait for a processor.
+                        for accepted in 0..MESSAGES {
+                            let (ran, message) = (ran.clone(), message.clone());
+                            let call = move |_: &Context| {
+                                ran.fetch_add(1, Ordering::Relaxed);
+                                drop(message);
+                            };
+                            if remote.send(call).is_err() {
+                                assert!(remote.send(|_| {}).is_err(), "gone is gone");
+                                return accepted;
+                            }
+                        }
+                        MESSAGES
+                    })
+                })
+                .collect();
+            let keeps_waiting = Timer::new(&going, || panic!("no message came"));
+            keeps_waiting.arm_after(Duration::from_secs(60));
+            run_to(&going, || ran.load(Ordering::Relaxed) >= 100);
+            drop(going);
+            let ended = senders.into_iter().map(|sender| sender.join().unwrap());
+            let accepted: usize = ended.sum();
+            assert!(ran.load(Ordering::Relaxed) <= accepted);
+            assert_eq!(Arc::strong_count(&message), 1);
+        }
+    });
+}

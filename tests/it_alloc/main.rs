@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use sys::{allocations_of, bytes_kept_by};
 use tevent::{Completer, Context, FdEvent, Group, Immediate, Interest, Request, Timer, wakeup};
-use tevent_tests::{on_every_backend, read_byte, run_to, settle, socket_pair, write_byte};
+use tevent_tests::{on_every_backend, read_byte, run_to, scaled, settle, socket_pair, write_byte};
 
 /// Has tables and lists grow to what they will need.
 fn warm_up(ctx: &Context) {
@@ -141,5 +141,38 @@ fn what_was_dropped_leaves_nothing_behind() {
         turn();
         let kept = bytes_kept_by(|| (0..10).for_each(|_| turn()));
         assert_eq!(kept, 0);
+    });
+}
+
+#[test]
+fn a_million_timers_armed_and_disarmed_leave_no_residue() {
+    on_every_backend(|ctx| {
+        let timers: Vec<_> = (0..1_000)
+            .map(|_| Timer::new(ctx, || panic!("it was disarmed")))
+            .collect();
+        let deadline = ctx.now() + std::time::Duration::from_secs(3_600);
+        let all_at_once = || {
+            timers.iter().for_each(|timer| timer.arm(deadline));
+            timers.iter().for_each(Timer::disarm);
+        };
+        let one_by_one = || {
+            for timer in &timers {
+                timer.arm(deadline);
+                timer.disarm();
+            }
+        };
+        all_at_once();
+        // In the full form, all back ends together make a hundred million.
+        let turns = scaled(1_000, 50_000) / Context::backend_list().len();
+        let kept = bytes_kept_by(|| {
+            for _ in 0..turns {
+                all_at_once();
+                one_by_one();
+            }
+        });
+        assert_eq!(kept, 0);
+        let before = ctx.stats();
+        ctx.run().unwrap();
+        assert_eq!(ctx.stats().since(&before).waits, 0, "nothing is waited for");
     });
 }

@@ -123,6 +123,11 @@ impl Clock {
         }
     }
 
+    /// Whether waiting moves this clock, instead of time.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.is_moved_by_loop
+    }
+
     /// Whether it will be `tick` without anybody's doing.
     pub(crate) fn will_reach(&self, tick: Tick) -> bool {
         !self.is_manual() || tick <= self.read()

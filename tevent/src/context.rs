@@ -25,6 +25,7 @@ use crate::signal::SignalNode;
 use crate::stats::{Counters, Stats};
 use crate::timer::heap::Heap;
 use crate::token::{Table, Token};
+use crate::trace::Tracing;
 use crate::wake::Wake;
 
 use round::Round;
@@ -100,9 +101,12 @@ struct Inner {
     wake: Arc<Wake>,
     inbox: Receiver<RemoteCall>,
     remote: Remote,
+    // How much is under way elsewhere that will be sent here.
+    expected: Cell<usize>,
     counters: Rc<Counters>,
     residents: Residents,
     locals: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
+    tracing: Tracing,
 }
 
 impl Context {
@@ -181,6 +185,7 @@ impl Context {
 
     /// The time by the context's clock: monotonic, the manual one it was built with, or the one that
     /// [`sim`](Self::backend_list) moves.
+    #[doc(alias = "tevent_timeval_current")]
     #[must_use]
     pub fn now(&self) -> Instant {
         self.inner.clock.now()
@@ -243,6 +248,7 @@ impl Context {
 
     /// Everything that is outstanding, as a tree.
     #[doc(alias = "tevent_req_print")]
+    #[doc(alias = "tevent_req_default_print")]
     #[must_use]
     pub fn dump(&self) -> Dump {
         self.inner.residents.dump(self.now())
@@ -325,12 +331,24 @@ impl Context {
         self.inner.wake.clone()
     }
 
+    /// Keeps the loop going until what this returns is dropped: work will come from another thread.
+    pub(crate) fn expect_work(&self) -> Expected {
+        self.inner.expected.set(self.inner.expected.get() + 1);
+        Expected {
+            ctx: self.downgrade(),
+        }
+    }
+
     pub(crate) fn residents(&self) -> &Residents {
         &self.inner.residents
     }
 
     pub(crate) fn counters_ref(&self) -> &Counters {
         &self.inner.counters
+    }
+
+    pub(crate) fn tracing(&self) -> &Tracing {
+        &self.inner.tracing
     }
 }
 
@@ -374,8 +392,48 @@ impl fmt::Debug for WeakContext {
     }
 }
 
+impl Inner {
+    /// Tells the trace hook that everything is detached.
+    fn detach_all(&self) {
+        if !self.tracing.is_on() {
+            return;
+        }
+        // The hook may drop any of them.
+        let nodes: Vec<_> = {
+            let (jobs, timers) = (self.run_queue.borrow(), self.timers.borrow());
+            jobs.iter().chain(timers.iter()).cloned().collect()
+        };
+        let fds = self.fds.borrow().nodes();
+        let signals: Vec<_> = self
+            .signals
+            .borrow()
+            .iter()
+            .map(|(_, node)| node.clone())
+            .collect();
+        let marks = nodes.iter().filter_map(|node| node.mark());
+        let marks = marks.chain(fds.iter().map(|node| node.mark()));
+        for mark in marks.chain(signals.iter().map(|node| node.mark())) {
+            mark.detach_from(&self.tracing);
+        }
+    }
+}
+
+/// Work that is on its way from elsewhere: without it, the loop would see nothing to wait for.
+pub(crate) struct Expected {
+    ctx: WeakContext,
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        if let Some(ctx) = self.ctx.upgrade() {
+            ctx.inner.expected.set(ctx.inner.expected.get() - 1);
+        }
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.detach_all();
         // What was queued may hold whoever is dropped with it; nothing may be borrowed meanwhile.
         let jobs = self.run_queue.take();
         let timers = self.timers.take();

@@ -35,6 +35,16 @@ pub(crate) fn unusable_signal() -> io::Error {
     Errno::INVAL.into()
 }
 
+/// As many jobs wait for a thread as may: `ENOBUFS`.
+pub(crate) fn too_many_jobs() -> io::Error {
+    Errno::NOBUFS.into()
+}
+
+/// A job on another thread panicked, with `text`.
+pub(crate) fn job_panicked(text: &str) -> io::Error {
+    io::Error::other(format!("the offloaded job panicked: {text}"))
+}
+
 /// An interval without a period has no ticks: `EINVAL`.
 pub(crate) fn no_period() -> io::Error {
     Errno::INVAL.into()

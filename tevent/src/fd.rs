@@ -15,6 +15,7 @@ use crate::context::{Context, WeakContext};
 use crate::error;
 use crate::interest::{Interest, Readiness};
 use crate::token::Token;
+use crate::trace::{Mark, TraceKind};
 
 /// Owns a descriptor and runs a handler when it is ready.
 ///
@@ -72,6 +73,7 @@ use crate::token::Token;
 /// an error.
 #[doc(alias = "tevent_add_fd")]
 #[doc(alias = "tevent_fd_set_auto_close")]
+#[doc(alias = "tevent_fd_set_close_fn")]
 #[must_use = "dropping an event stops watching and drops its descriptor"]
 pub struct FdEvent<F: AsFd + 'static = OwnedFd> {
     // Declared first, so dropped first: watching ends before the descriptor goes.
@@ -91,6 +93,7 @@ pub(crate) struct FdNode {
     interest: Cell<Interest>,
     // The record of the descriptor that this event has joined.
     record: Cell<Token>,
+    mark: Mark,
     handler: RefCell<Box<dyn FnMut(Readiness)>>,
 }
 
@@ -101,6 +104,7 @@ impl<F: AsFd + 'static> FdEvent<F> {
     /// The descriptor comes back with the system's refusal: `ENOSPC` or `ENOMEM` when the kernel has
     /// no room, `ELOOP` for a set of watched descriptors that is nested too deep (`epoll_ctl(2)`),
     /// `EOPNOTSUPP` on the back end `sim`.
+    #[track_caller]
     pub fn new(
         ctx: &Context,
         fd: F,
@@ -112,10 +116,12 @@ impl<F: AsFd + 'static> FdEvent<F> {
             raw: fd.as_fd().as_raw_fd(),
             interest: Cell::new(Interest::NONE),
             record: Cell::new(Token::NOBODY),
+            mark: Mark::new(TraceKind::Fd),
             handler: RefCell::new(Box::new(handler)),
         });
-        ctx.fds().join(&node);
         let watch = Watch { node };
+        ctx.fds().join(&watch.node);
+        watch.node.mark.attach(ctx);
         match watch.set_interest(interest) {
             Ok(()) => Ok(Self { watch, fd }),
             Err(error) => Err(FdError { error, fd }),
@@ -137,8 +143,27 @@ impl<F: AsFd + 'static> FdEvent<F> {
     /// The system's refusal, as for [`new`](Self::new); `ESHUTDOWN` if the context is gone. What was
     /// asked for before then stays.
     #[doc(alias = "tevent_fd_set_flags")]
+    #[doc(alias = "TEVENT_FD_READABLE")]
+    #[doc(alias = "TEVENT_FD_NOT_READABLE")]
+    #[doc(alias = "TEVENT_FD_WRITEABLE")]
+    #[doc(alias = "TEVENT_FD_NOT_WRITEABLE")]
+    #[doc(alias = "TEVENT_FD_WANTERROR")]
+    #[doc(alias = "TEVENT_FD_NOT_WANTERROR")]
     pub fn set_interest(&self, interest: Interest) -> io::Result<()> {
         self.watch.set_interest(interest)
+    }
+
+    /// The tag that trace hooks see: what was set last, zero at first.
+    #[doc(alias = "tevent_fd_get_tag")]
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.watch.node.mark.tag()
+    }
+
+    /// Gives it the tag `tag`, which it keeps.
+    #[doc(alias = "tevent_fd_set_tag")]
+    pub fn set_tag(&self, tag: u64) {
+        self.watch.node.mark.set_tag(tag);
     }
 
     /// The descriptor.
@@ -179,6 +204,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(ctx) = self.node.ctx.upgrade() {
             ctx.fds().leave(&self.node, ctx.counters_ref());
+            self.node.mark.detach(&ctx);
         }
         self.node.interest.set(Interest::NONE);
     }
@@ -195,13 +221,17 @@ impl<F: AsFd + 'static> fmt::Debug for FdEvent<F> {
 
 impl FdNode {
     /// Runs the handler with what it asked for of `told`; nothing if it has stopped asking.
-    pub(crate) fn run(&self, told: Readiness) -> bool {
+    pub(crate) fn run(&self, ctx: &Context, told: Readiness) -> bool {
         let told = told & self.interest.get().into();
         if told.is_empty() {
             return false;
         }
-        (self.handler.borrow_mut())(told);
+        ctx.handle(&self.mark, || (self.handler.borrow_mut())(told));
         true
+    }
+
+    pub(crate) fn mark(&self) -> &Mark {
+        &self.mark
     }
 }
 

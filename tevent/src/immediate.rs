@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::context::{Context, WeakContext};
 use crate::run_queue::{Run, Ticket};
+use crate::trace::{Mark, TraceKind};
 
 /// Runs a handler from the loop, behind everything that was scheduled before it.
 ///
@@ -47,16 +48,19 @@ struct ImmediateNode {
     ticket: Cell<Ticket>,
     // Its turn came inside its handler.
     is_put_off: Cell<bool>,
+    mark: Mark,
     handler: RefCell<Box<dyn FnMut()>>,
 }
 
 impl Immediate {
     /// An idle immediate of `ctx`.
+    #[track_caller]
     pub fn new(ctx: &Context, handler: impl FnMut() + 'static) -> Self {
         let node = ImmediateNode {
             ctx: RefCell::new(ctx.downgrade()),
             ticket: Cell::new(Ticket::NONE),
             is_put_off: Cell::new(false),
+            mark: Mark::new(TraceKind::Immediate),
             handler: RefCell::new(Box::new(handler)),
         };
         Self {
@@ -67,8 +71,11 @@ impl Immediate {
     /// Runs the handler behind everything that is in line now. Does nothing if the context is gone.
     #[doc(alias = "tevent_schedule_immediate")]
     pub fn schedule(&self) {
-        self.cancel();
-        self.node.enqueue();
+        self.node.leave();
+        if let Some(ctx) = self.node.ctx() {
+            self.node.enqueue(&ctx);
+            self.attach(Some(&ctx), &ctx);
+        }
     }
 
     /// Moves to `ctx` and runs the handler there, behind everything that is in line now.
@@ -77,20 +84,32 @@ impl Immediate {
     /// context is gone can be used again in this way. If `ctx` comes to it inside its own handler,
     /// which runs it, the handler runs again when it has returned.
     pub fn schedule_on(&self, ctx: &Context) {
-        self.cancel();
+        self.node.leave();
+        let former = self.node.ctx();
         self.node.ctx.replace(ctx.downgrade());
-        self.schedule();
+        self.node.enqueue(ctx);
+        self.attach(former.as_ref(), ctx);
     }
 
     /// Does not run any more until it is scheduled again.
     #[doc(alias = "tevent_reset_immediate")]
     pub fn cancel(&self) {
-        self.node.is_put_off.set(false);
-        let ticket = self.node.ticket.replace(Ticket::NONE);
-        if ticket != Ticket::NONE {
+        self.node.leave();
+        // In its own handler it is not in line, but attached.
+        if self.node.mark.is_attached() {
             if let Some(ctx) = self.node.ctx() {
-                ctx.dequeue(ticket);
+                self.node.mark.detach(&ctx);
             }
+        }
+    }
+
+    /// Tells the hooks that it was scheduled, unless one of them takes it back.
+    fn attach(&self, former: Option<&Context>, ctx: &Context) {
+        if let Some(former) = former {
+            self.node.mark.detach(former);
+        }
+        if self.is_scheduled() {
+            self.node.mark.attach(ctx);
         }
     }
 
@@ -100,6 +119,19 @@ impl Immediate {
         let is_waiting = self.node.ticket.get() != Ticket::NONE || self.node.is_put_off.get();
         is_waiting && self.node.ctx().is_some()
     }
+
+    /// The tag that trace hooks see: what was set last, zero at first.
+    #[doc(alias = "tevent_immediate_get_tag")]
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.node.mark.tag()
+    }
+
+    /// Gives it the tag `tag`, which it keeps.
+    #[doc(alias = "tevent_immediate_set_tag")]
+    pub fn set_tag(&self, tag: u64) {
+        self.node.mark.set_tag(tag);
+    }
 }
 
 impl ImmediateNode {
@@ -107,9 +139,17 @@ impl ImmediateNode {
         self.ctx.borrow().upgrade()
     }
 
-    fn enqueue(self: &Rc<Self>) {
-        if let Some(ctx) = self.ctx() {
-            self.ticket.set(ctx.enqueue(self.clone()));
+    fn enqueue(self: &Rc<Self>, ctx: &Context) {
+        self.ticket.set(ctx.enqueue(self.clone()));
+    }
+
+    fn leave(&self) {
+        self.is_put_off.set(false);
+        let ticket = self.ticket.replace(Ticket::NONE);
+        if ticket != Ticket::NONE {
+            if let Some(ctx) = self.ctx() {
+                ctx.dequeue(ticket);
+            }
         }
     }
 }
@@ -129,16 +169,24 @@ impl fmt::Debug for Immediate {
 }
 
 impl Run for ImmediateNode {
-    fn run(self: Rc<Self>, _: &Context) {
+    fn run(self: Rc<Self>, ctx: &Context) {
         self.ticket.set(Ticket::NONE);
         let Ok(mut handler) = self.handler.try_borrow_mut() else {
             self.is_put_off.set(true);
             return;
         };
-        handler();
+        ctx.handle(&self.mark, &mut **handler);
         drop(handler);
         if self.is_put_off.take() {
-            self.enqueue();
+            if let Some(ctx) = self.ctx() {
+                self.enqueue(&ctx);
+            }
+        } else if self.ticket.get() == Ticket::NONE {
+            self.mark.detach(ctx);
         }
+    }
+
+    fn mark(&self) -> Option<&Mark> {
+        Some(&self.mark)
     }
 }

@@ -14,10 +14,12 @@
 //!    first of several), [`Queue`] (one at a time) and [`Group`] (an owner of many); or with `async`
 //!    and `await`: a request is a future, and [`Context::spawn`] makes a request of any future.
 //! 5. [`Context::dump`] shows what is outstanding, a [`Profile`] what one request consisted of,
-//!    [`Context::stats`] what was done, and a [`ManualClock`] lets hours pass at once in a test.
+//!    [`Context::stats`] what was done, [`Context::set_trace`] what happens,
+//!    [`Context::on_slow_handler`] who holds it up, and a [`ManualClock`] lets hours pass at once in a
+//!    test.
 //!
 //! Everything stays on the thread that made it; only [`Remote`] crosses threads. Names of the C
-//! library (`tevent_add_fd`, …) are search aliases.
+//! library (`tevent_add_fd`, …) are search aliases; [`porting`] lists all of them.
 //!
 //! # Examples
 //! ```
@@ -34,6 +36,9 @@
 //! # }
 //! ```
 
+#[doc = include_str!("../PORTING.md")]
+pub mod porting {}
+
 #[cfg(not(unix))]
 compile_error!("tevent needs a unix system: its event sources are descriptors and signals");
 
@@ -49,6 +54,7 @@ mod interest;
 mod interval;
 mod list;
 mod poller;
+mod pool;
 mod profile;
 mod queue;
 mod remote;
@@ -62,6 +68,7 @@ mod sys;
 mod task;
 mod timer;
 mod token;
+mod trace;
 mod wake;
 mod wakeup;
 
@@ -82,4 +89,5 @@ pub use signal::{Delivery, Signal, SignalInfo};
 pub use stats::{Counters, Stats};
 pub use steps::{Step, Steps};
 pub use timer::Timer;
+pub use trace::{SlowHandler, SlowHook, TraceHook, TraceKind, TracePoint, Traced};
 pub use wakeup::wakeup;

@@ -76,6 +76,13 @@ impl<T> List<T> {
         Some((self.first, &link.value))
     }
 
+    /// The members in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let first = self.links.get(self.first.0);
+        let links = std::iter::successors(first, |link| self.links.get(link.next.0));
+        links.map(|link| &link.value)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.links.len()
     }

@@ -1,16 +1,20 @@
 //! [`Queue`], a line in which one member at a time has its turn.
 
+mod queued;
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use crate::context::{Context, WeakContext};
 use crate::error;
 use crate::list::{List, Place};
-use crate::request::{Completer, End, Ended, Held, Request, Work};
+use crate::request::{Completer, Ended, Request};
 use crate::run_queue::{Run, Ticket};
-use crate::token::Token;
+use crate::trace::{Mark, TraceKind};
+
+use queued::Queued;
 
 /// A line in which the first has its turn until it leaves, and then the next.
 ///
@@ -76,6 +80,7 @@ struct Member {
     // In the run queue, to be told that the queue is gone.
     ticket: Cell<Ticket>,
     trigger: Cell<Option<Trigger>>,
+    mark: Mark,
 }
 
 impl Queue {
@@ -127,6 +132,7 @@ impl Queue {
     }
 
     /// Enters the queue and has the turn at once, if the queue is empty and running.
+    #[track_caller]
     pub fn try_turn(&self) -> Option<QueueEntry> {
         if !self.is_empty() || !self.is_running() {
             return None;
@@ -135,6 +141,7 @@ impl Queue {
         Some(self.line.push(None))
     }
 
+    #[track_caller]
     fn enter<T: 'static, E: From<Ended> + 'static>(
         &self,
         request: &Request<T, E>,
@@ -155,6 +162,7 @@ impl Queue {
     /// The turn lasts until the entry is dropped. `trigger` gets `ECANCELED` if the queue was dropped
     /// first.
     #[doc(alias = "tevent_queue_add_entry")]
+    #[track_caller]
     pub fn add_entry(&self, trigger: impl FnOnce(io::Result<()>) + 'static) -> QueueEntry {
         let entry = self.line.push(Some(Box::new(trigger)));
         self.line.schedule();
@@ -222,12 +230,17 @@ impl Drop for Queue {
         };
         self.line.is_running.set(false);
         let members = self.line.members.take();
-        for member in members {
+        let members: Vec<_> = members.into_iter().collect();
+        for member in &members {
             member.place.set(Place::NONE);
             let is_waiting = member.with_trigger(|trigger| trigger.is_some());
             if is_waiting {
                 member.ticket.set(ctx.enqueue(member.clone()));
             }
+        }
+        // A trace hook may drop any of them.
+        for member in members {
+            member.mark.detach(&ctx);
         }
     }
 }
@@ -242,16 +255,26 @@ impl fmt::Debug for Queue {
 }
 
 impl Line {
+    /// A member without a trigger has its turn already.
+    #[track_caller]
     fn push(self: &Rc<Self>, trigger: Option<Trigger>) -> QueueEntry {
+        let has_turn = trigger.is_none();
         let member = Rc::new(Member {
             line: self.clone(),
             place: Cell::new(Place::NONE),
             ticket: Cell::new(Ticket::NONE),
             trigger: Cell::new(trigger),
+            mark: Mark::new(TraceKind::QueueEntry),
         });
         member
             .place
             .set(self.members.borrow_mut().push_back(member.clone()));
+        if let Some(ctx) = self.ctx.upgrade() {
+            member.mark.attach(&ctx);
+            if has_turn {
+                member.mark.before_handler(&ctx);
+            }
+        }
         QueueEntry { member }
     }
 
@@ -278,7 +301,7 @@ impl Line {
         }
     }
 
-    fn begin_turn(&self) {
+    fn begin_turn(&self, ctx: &Context) {
         if !self.wants_turn() {
             return;
         }
@@ -287,17 +310,18 @@ impl Line {
             .borrow()
             .front()
             .map(|(_, member)| member.clone());
-        if let Some(trigger) = first.and_then(|member| member.trigger.take()) {
+        let Some(member) = first else { return };
+        if let Some(trigger) = member.trigger.take() {
             self.is_first_triggered.set(true);
-            trigger(Ok(()));
+            ctx.handle(&member.mark, || trigger(Ok(())));
         }
     }
 }
 
 impl Run for Line {
-    fn run(self: Rc<Self>, _: &Context) {
+    fn run(self: Rc<Self>, ctx: &Context) {
         self.ticket.set(Ticket::NONE);
-        self.begin_turn();
+        self.begin_turn(ctx);
     }
 }
 
@@ -321,6 +345,19 @@ impl Run for Member {
 }
 
 impl QueueEntry {
+    /// The tag that trace hooks see: what was set last, zero at first.
+    #[doc(alias = "tevent_queue_entry_get_tag")]
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.member.mark.tag()
+    }
+
+    /// Gives it the tag `tag`, which it keeps.
+    #[doc(alias = "tevent_queue_entry_set_tag")]
+    pub fn set_tag(&self, tag: u64) {
+        self.member.mark.set_tag(tag);
+    }
+
     /// Gives the turn back without leaving: `trigger` runs when the queue begins turns again.
     ///
     /// The entry stays the first of its queue, so its turn is the next after [`Queue::start`].
@@ -375,6 +412,9 @@ impl Drop for QueueEntry {
                 // A turn that was on its way to this one comes behind its completion.
                 member.line.unschedule();
             }
+            if let Some(ctx) = member.line.ctx.upgrade() {
+                member.mark.detach(&ctx);
+            }
             member.line.schedule();
         } else if ticket != Ticket::NONE {
             if let Some(ctx) = member.line.ctx.upgrade() {
@@ -392,109 +432,5 @@ impl fmt::Debug for QueueEntry {
         f.debug_struct("QueueEntry")
             .field("is_waiting", &is_waiting)
             .finish_non_exhaustive()
-    }
-}
-
-/// The work of a request that stands in a queue.
-struct Queued<T: 'static, E: 'static> {
-    resident: Token,
-    entry: Cell<Option<QueueEntry>>,
-    subreq: Cell<Option<Held>>,
-    completer: Cell<Option<Completer<T, E>>>,
-}
-
-impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
-    /// The work of `request`, whose `completer` it owns from now on.
-    fn new(request: &Request<T, E>, completer: Completer<T, E>) -> Rc<Self> {
-        let queued = Rc::new(Self {
-            resident: request.node().resident(),
-            entry: Cell::new(None),
-            subreq: Cell::new(None),
-            completer: Cell::new(None),
-        });
-        completer.set_work(queued.clone(), 0);
-        queued.completer.set(Some(completer));
-        queued
-    }
-}
-
-impl<T: 'static, E: From<Ended> + 'static> Queued<T, E> {
-    fn triggered(
-        self: Rc<Self>,
-        turn: io::Result<()>,
-        start: impl FnOnce() -> Request<T, E> + 'static,
-    ) {
-        if turn.is_err() {
-            self.finish(Err(Ended::Canceled.into()));
-            return;
-        }
-        let weak: Weak<Self> = Rc::downgrade(&self);
-        let unless_started = Abandon(Some(self.clone()));
-        let subreq = match self.entry_ctx() {
-            Some(ctx) => {
-                let _current = ctx.residents().make_current(self.resident);
-                start()
-            }
-            None => start(),
-        };
-        unless_started.defuse();
-        let subreq = subreq.on_done(move |result| {
-            if let Some(queued) = weak.upgrade() {
-                queued.finish(result);
-            }
-        });
-        // `start` may have dropped the request that it was to serve.
-        let is_wanted = self
-            .completer
-            .take()
-            .map(|completer| self.completer.set(Some(completer)));
-        if is_wanted.is_some() {
-            self.subreq.set(Some(subreq.held()));
-        }
-    }
-
-    /// The context, as long as the request is in the queue.
-    fn entry_ctx(&self) -> Option<Context> {
-        let entry = self.entry.take()?;
-        let ctx = entry.member.line.ctx.upgrade();
-        self.entry.set(Some(entry));
-        ctx
-    }
-
-    fn finish(&self, result: Result<T, E>) {
-        // The completion is put in line first, the next turn behind it.
-        if let Some(completer) = self.completer.take() {
-            completer.finish(result);
-        }
-        drop(self.subreq.take());
-        drop(self.entry.take());
-    }
-}
-
-/// Abandons a queued request, unless it is defused: its `start` has panicked.
-struct Abandon<T: 'static, E: From<Ended> + 'static>(Option<Rc<Queued<T, E>>>);
-
-impl<T: 'static, E: From<Ended> + 'static> Abandon<T, E> {
-    fn defuse(mut self) {
-        self.0 = None;
-    }
-}
-
-impl<T: 'static, E: From<Ended> + 'static> Drop for Abandon<T, E> {
-    fn drop(&mut self) {
-        if let Some(queued) = self.0.take() {
-            queued.finish(Err(Ended::Abandoned.into()));
-        }
-    }
-}
-
-impl<T: 'static, E: From<Ended> + 'static> Work for Queued<T, E> {
-    fn stopped(self: Rc<Self>, _: usize, end: End) {
-        drop(self.subreq.take());
-        // As in `finish`, the next turn stands behind the completion.
-        if let (Some(completer), End::Ended(ended)) = (self.completer.take(), end) {
-            completer.error(ended.into());
-        }
-        drop(self.entry.take());
     }
 }

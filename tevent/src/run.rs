@@ -11,8 +11,8 @@ use std::thread::{self, ThreadId};
 use crate::context::Context;
 use crate::error;
 use crate::immediate::Immediate;
+use crate::remote::Remote;
 use crate::request::Request;
-use crate::wake;
 
 impl Context {
     /// Runs handlers until `request` is done, and returns its result.
@@ -24,6 +24,7 @@ impl Context {
     /// the request; `EAGAIN` if nothing is ready in polling mode; whatever the kernel answers to a
     /// wait. The request is dropped then.
     #[doc(alias = "tevent_req_poll")]
+    #[doc(alias = "tevent_loop_until")]
     pub fn run_until<T, E>(&self, request: Request<T, E>) -> io::Result<Result<T, E>> {
         let node = request.node();
         self.run_for(&mut || node.has_result())?;
@@ -61,7 +62,7 @@ impl Context {
         let root = Arc::new(Root {
             is_woken: AtomicBool::new(true),
             home: thread::current().id(),
-            wake: self.wake(),
+            remote: self.remote(),
         });
         let waker = Waker::from(root.clone());
         // A future that wakes itself has given way: it goes to the end of the line.
@@ -87,15 +88,17 @@ impl Context {
 struct Root {
     is_woken: AtomicBool,
     home: ThreadId,
-    wake: Arc<wake::Wake>,
+    remote: Remote,
 }
 
 impl Wake for Root {
     fn wake(self: Arc<Self>) {
         self.is_woken.store(true, Ordering::Release);
-        // On its own thread the loop is awake, and looks after each step.
+        // On its own thread the loop is awake, and looks after each handler. From elsewhere it is given
+        // one to run: a mere wake-up that comes as a round begins would be taken without a look.
         if thread::current().id() != self.home {
-            self.wake.wake();
+            // A context that is gone blocks on nothing.
+            self.remote.send(|_| ()).ok();
         }
     }
 }

@@ -6,11 +6,17 @@ use std::rc::Rc;
 use crate::context::Context;
 use crate::list::{List, Place};
 use crate::remote::RemoteCall;
+use crate::trace::Mark;
 
 /// Something the loop runs once for each time it was queued or came due; queueing allocates nothing.
 pub(crate) trait Run {
     /// Runs, with no table of the context borrowed.
     fn run(self: Rc<Self>, ctx: &Context);
+
+    /// The mark of one that is traced.
+    fn mark(&self) -> Option<&Mark> {
+        None
+    }
 }
 
 /// Work that was sent from another thread.

@@ -17,6 +17,7 @@ use crate::context::{Context, WeakContext};
 use crate::error;
 use crate::sys;
 use crate::token::Token;
+use crate::trace::{Mark, TraceKind};
 
 use infos::Ring;
 
@@ -71,6 +72,7 @@ pub(crate) struct SignalNode {
     // Nothing once it is over.
     registration: Cell<Option<(Token, SigId)>>,
     arrivals: Arc<Arrivals>,
+    mark: Mark,
     handler: RefCell<Handler>,
 }
 
@@ -104,6 +106,7 @@ impl Signal {
     /// # Errors
     /// `EINVAL` for a number that is no signal, and for one that cannot be handled (`SIGKILL`,
     /// `SIGSTOP`) or must not be deferred (`SIGSEGV`, `SIGILL`, `SIGFPE`).
+    #[track_caller]
     pub fn new(
         ctx: &Context,
         signum: i32,
@@ -136,6 +139,7 @@ impl Signal {
     ///
     /// # Source
     /// The flag `SA_RESETHAND`. Differs: the other events for the signal are not touched.
+    #[track_caller]
     pub fn once(
         ctx: &Context,
         signum: i32,
@@ -144,6 +148,7 @@ impl Signal {
         Self::with_handler(ctx, signum, Handler::Once(Some(Box::new(handler))))
     }
 
+    #[track_caller]
     fn with_handler(ctx: &Context, signum: i32, handler: Handler) -> io::Result<Self> {
         if !sys::can_handle(signum) {
             return Err(error::unusable_signal());
@@ -165,17 +170,35 @@ impl Signal {
             signum,
             registration: Cell::new(None),
             arrivals,
+            mark: Mark::new(TraceKind::Signal),
             handler: RefCell::new(handler),
         });
         let token = ctx.signals().insert(node.clone());
         node.registration.set(Some((token, id)));
+        node.mark.attach(ctx);
         Ok(Self { node })
+    }
+
+    /// The tag that trace hooks see: what was set last, zero at first.
+    #[doc(alias = "tevent_signal_get_tag")]
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.node.mark.tag()
+    }
+
+    /// Gives it the tag `tag`, which it keeps.
+    #[doc(alias = "tevent_signal_set_tag")]
+    pub fn set_tag(&self, tag: u64) {
+        self.node.mark.set_tag(tag);
     }
 }
 
 impl Drop for Signal {
     fn drop(&mut self) {
         self.node.retire();
+        if let Some(ctx) = self.node.ctx.upgrade() {
+            self.node.mark.detach(&ctx);
+        }
     }
 }
 
@@ -197,7 +220,7 @@ impl SignalNode {
     }
 
     /// Runs the handler with what was delivered since its last run, if anything was.
-    pub(crate) fn run(&self) -> bool {
+    pub(crate) fn run(&self, ctx: &Context) -> bool {
         if !self.is_pending() {
             return false;
         }
@@ -211,7 +234,7 @@ impl SignalNode {
         let mut handler = self.handler.borrow_mut();
         let once = match &mut *handler {
             Handler::Each(each) => {
-                each(delivery);
+                ctx.handle(&self.mark, || each(delivery));
                 return true;
             }
             Handler::Once(once) => once.take(),
@@ -219,9 +242,14 @@ impl SignalNode {
         drop(handler);
         self.retire();
         if let Some(once) = once {
-            once(delivery);
+            ctx.handle(&self.mark, || once(delivery));
         }
+        self.mark.detach(ctx);
         true
+    }
+
+    pub(crate) fn mark(&self) -> &Mark {
+        &self.mark
     }
 
     /// Sees no more signals.

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::remote::Remote;
 use crate::request::{Completer, End, Request, Work};
 use crate::run_queue::{Run, Ticket};
 use crate::token::{Table, Token};
+use crate::trace::TraceKind;
 
 impl Context {
     /// Runs `future` in this context, as a request of what it returns.
@@ -42,6 +44,7 @@ impl Context {
             tasks: Rc::downgrade(&tasks),
             ctx: self.downgrade(),
             resident: request.node().resident(),
+            location: request.node().location(),
             token: Cell::new(Token::NOBODY),
             ticket: Cell::new(Ticket::NONE),
             waker: OnceCell::new(),
@@ -154,6 +157,7 @@ struct Task<T: 'static> {
     tasks: Weak<Tasks>,
     ctx: WeakContext,
     resident: Token,
+    location: &'static Location<'static>,
     token: Cell<Token>,
     ticket: Cell<Ticket>,
     waker: OnceCell<Waker>,
@@ -190,10 +194,11 @@ impl<T: 'static> Run for Task<T> {
         let Some(waker) = self.waker.get() else {
             return;
         };
-        let polled = {
+        let mut polled = Poll::Pending;
+        ctx.measure(TraceKind::Task, self.location, || {
             let _current = ctx.residents().make_current(self.resident);
-            future.as_mut().poll(&mut task::Context::from_waker(waker))
-        };
+            polled = future.as_mut().poll(&mut task::Context::from_waker(waker));
+        });
         match polled {
             Poll::Ready(value) => {
                 self.leave();

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::context::{Context, WeakContext};
 use crate::run_queue::Run;
 use crate::token::Token;
+use crate::trace::{Mark, TraceKind};
 
 /// Runs a handler when a deadline has passed.
 ///
@@ -63,15 +64,18 @@ struct TimerNode {
     ctx: WeakContext,
     // The deadline that was asked for and the place in the heap; nothing while idle.
     armed: Cell<Option<(Instant, Token)>>,
+    mark: Mark,
     handler: RefCell<Box<dyn FnMut()>>,
 }
 
 impl Timer {
     /// An idle timer of `ctx`.
+    #[track_caller]
     pub fn new(ctx: &Context, handler: impl FnMut() + 'static) -> Self {
         let node = TimerNode {
             ctx: ctx.downgrade(),
             armed: Cell::new(None),
+            mark: Mark::new(TraceKind::Timer),
             handler: RefCell::new(Box::new(handler)),
         };
         Self {
@@ -85,15 +89,21 @@ impl Timer {
     /// nothing if the context is gone.
     #[doc(alias = "tevent_update_timer")]
     pub fn arm(&self, deadline: Instant) {
-        self.disarm();
+        self.node.leave();
         if let Some(ctx) = self.node.ctx.upgrade() {
             let token = ctx.arm(deadline, self.node.clone());
             self.node.armed.set(Some((deadline, token)));
+            self.node.mark.detach(&ctx);
+            // Unless a trace hook has taken it back.
+            if self.node.armed.get().is_some() {
+                self.node.mark.attach(&ctx);
+            }
         }
     }
 
     /// Fires once `timeout` is over, counted from now; zero means as soon as possible, and
     /// [`Duration::MAX`] never.
+    #[doc(alias = "tevent_timeval_current_ofs")]
     pub fn arm_after(&self, timeout: Duration) {
         if let Some(ctx) = self.node.ctx.upgrade() {
             self.arm(ctx.after(timeout));
@@ -102,18 +112,43 @@ impl Timer {
 
     /// Does not fire any more until it is armed again.
     pub fn disarm(&self) {
-        let Some((_, token)) = self.node.armed.take() else {
-            return;
-        };
-        if let Some(ctx) = self.node.ctx.upgrade() {
-            ctx.disarm(token);
+        self.node.leave();
+        // In its own handler it is not armed, but attached.
+        if self.node.mark.is_attached() {
+            if let Some(ctx) = self.node.ctx.upgrade() {
+                self.node.mark.detach(&ctx);
+            }
         }
     }
 
-    /// When it will fire; nothing while it is idle.
+    /// When it will fire; nothing while it is idle, or if the context is gone.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        self.node.ctx.upgrade()?;
         self.node.armed.get().map(|(deadline, _)| deadline)
+    }
+
+    /// The tag that trace hooks see: what was set last, zero at first.
+    #[doc(alias = "tevent_timer_get_tag")]
+    #[must_use]
+    pub fn tag(&self) -> u64 {
+        self.node.mark.tag()
+    }
+
+    /// Gives it the tag `tag`, which it keeps.
+    #[doc(alias = "tevent_timer_set_tag")]
+    pub fn set_tag(&self, tag: u64) {
+        self.node.mark.set_tag(tag);
+    }
+}
+
+impl TimerNode {
+    fn leave(&self) {
+        if let Some((_, token)) = self.armed.take() {
+            if let Some(ctx) = self.ctx.upgrade() {
+                ctx.disarm(token);
+            }
+        }
     }
 }
 
@@ -132,8 +167,15 @@ impl fmt::Debug for Timer {
 }
 
 impl Run for TimerNode {
-    fn run(self: Rc<Self>, _: &Context) {
+    fn run(self: Rc<Self>, ctx: &Context) {
         self.armed.set(None);
-        (self.handler.borrow_mut())();
+        ctx.handle(&self.mark, || (self.handler.borrow_mut())());
+        if self.armed.get().is_none() {
+            self.mark.detach(ctx);
+        }
+    }
+
+    fn mark(&self) -> Option<&Mark> {
+        Some(&self.mark)
     }
 }

@@ -2,18 +2,54 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+#[cfg(all(test, loom))]
+use loom::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicU32;
+#[cfg(not(all(test, loom)))]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 
 use crate::sys;
 
+/// What makes one ring serve any number of calls.
+///
+/// A caller leaves its work and then [raises](Self::raise) the flag; the loop [lowers](Self::lower) it
+/// and then looks for work. Whatever the loop did not see, it will be rung for.
+// Invariant: set before the ring and cleared before the work is looked for, so that work added after
+// the look always finds it clear and rings again. The swaps are on both sides what makes the work
+// of those who did not ring visible.
+#[derive(Debug)]
+struct Flag(AtomicBool);
+
+impl Flag {
+    fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Calls `ring`, unless somebody has since the flag was last lowered.
+    fn raise(&self, ring: impl FnOnce()) {
+        if !self.0.swap(true, Ordering::AcqRel) {
+            ring();
+        }
+    }
+
+    fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Calls `silence`, which ends the ringing so far, and then has the next call ring again.
+    fn lower(&self, silence: impl FnOnce()) {
+        silence();
+        self.0.swap(false, Ordering::AcqRel);
+    }
+}
+
 /// A descriptor that becomes readable, behind a flag that makes one write serve any number of calls.
 #[derive(Debug)]
 pub(crate) struct Wake {
-    // Invariant: set before the write and cleared before the work is looked for, so that work added
-    // after the look always finds it clear and writes again.
-    pending: AtomicBool,
+    flag: Flag,
     reader: OwnedFd,
     /// Where an eventfd is not to be had, the other end of a pipe.
     writer: Option<OwnedFd>,
@@ -25,7 +61,7 @@ impl Wake {
     pub(crate) fn new() -> io::Result<Self> {
         let (reader, writer) = ends()?;
         Ok(Self {
-            pending: AtomicBool::new(false),
+            flag: Flag::new(),
             reader,
             writer,
             forks: AtomicU32::new(sys::forks()),
@@ -57,26 +93,27 @@ impl Wake {
 
     /// Ends the present wait of the context, or its next one. Safe in a signal handler.
     pub(crate) fn wake(&self) {
-        if self.pending.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        if !self.is_inherited() {
-            self.ring();
-        }
+        self.flag.raise(|| {
+            // What is inherited is the parent's bell; renewing it rings the new one.
+            if !self.is_inherited() {
+                self.ring();
+            }
+        });
     }
 
     /// Whether somebody has called since the last [`clear`](Self::clear).
     pub(crate) fn is_pending(&self) -> bool {
-        self.pending.load(Ordering::Acquire)
+        self.flag.is_raised()
     }
 
     /// Takes the wake-up; what it was about is looked for after this, never before.
     pub(crate) fn clear(&self) {
-        if !self.is_inherited() {
-            let mut count = [0; 8];
-            while rustix::io::read(&self.reader, &mut count) == Err(Errno::INTR) {}
-        }
-        self.pending.swap(false, Ordering::AcqRel);
+        self.flag.lower(|| {
+            if !self.is_inherited() {
+                let mut count = [0; 8];
+                while rustix::io::read(&self.reader, &mut count) == Err(Errno::INTR) {}
+            }
+        });
     }
 }
 
@@ -104,3 +141,7 @@ fn ends() -> io::Result<(OwnedFd, Option<OwnedFd>)> {
     }
     Ok((reader, Some(writer)))
 }
+
+#[cfg(loom)]
+#[cfg(test)]
+mod tests;

@@ -24,12 +24,14 @@ const LOOP: &[&str] = &[
     "sys",
     "timer",
     "token",
+    "trace",
     "wake",
 ];
 
 /// The files of requests, which know the loop and are not known by it.
 const REQUESTS: &[&str] = &[
-    "combine", "group", "interval", "profile", "queue", "request", "run", "steps", "task", "wakeup",
+    "combine", "group", "interval", "pool", "profile", "queue", "request", "run", "steps", "task",
+    "wakeup",
 ];
 
 /// Names of requests that the loop must not say, whatever file they are in.

@@ -15,6 +15,7 @@ use crate::remote::Remote;
 use crate::stats::Counters;
 use crate::timer::heap::Heap;
 use crate::token::Table;
+use crate::trace::Tracing;
 use crate::wake::Wake;
 
 /// The choices for a [`Context`]; made by [`Context::builder`].
@@ -36,6 +37,7 @@ pub struct ContextBuilder {
 
 impl ContextBuilder {
     /// The back end called `name`, one of [`Context::backend_list`], whatever `TEVENT_BACKEND` says.
+    #[doc(alias = "tevent_set_default_backend")]
     pub fn backend(mut self, name: &str) -> Self {
         self.backend = Some(name.to_owned());
         self
@@ -75,9 +77,11 @@ impl ContextBuilder {
             remote: Remote::new(sender, wake.clone()),
             wake,
             inbox,
+            expected: Cell::new(0),
             counters: Rc::new(Counters::default()),
             residents: Residents::new(),
             locals: RefCell::default(),
+            tracing: Tracing::default(),
         };
         Ok(Context {
             inner: Rc::new(inner),

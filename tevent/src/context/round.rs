@@ -10,6 +10,7 @@ use crate::clock::Tick;
 use crate::error;
 use crate::run_queue::Call;
 use crate::token::Token;
+use crate::trace::TracePoint;
 
 /// Where a round is; each phase is entered once and left when nothing of its kind is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,8 +50,8 @@ impl Context {
     /// Runs handlers until nothing is left that could happen.
     ///
     /// Kept going by: armed timers, the run queue, events for signals, events for descriptors that
-    /// ask for anything, and work that other threads have sent. Not kept going by an idle
-    /// [`Remote`](crate::Remote), idle timers and immediates, or events that ask for nothing.
+    /// ask for anything, work that other threads have sent, and jobs that were
+    /// [offloaded](Self::offload). Not kept going by an idle [`Remote`](crate::Remote), idle timers and immediates, or events that ask for nothing.
     ///
     /// # Errors
     /// `ELOOP` if the context is running already (a handler called this); contexts other than the
@@ -146,6 +147,7 @@ impl Context {
                         return Ok(Step::Ran);
                     }
                     phase.set(Phase::Begin);
+                    self.tell(&TracePoint::RoundEnd);
                 }
             }
         }
@@ -157,17 +159,25 @@ impl Context {
         // Time may pass, and work arrive, before this is called again; and a failing wait is not
         // repeated before the rest had its turn.
         phase.set(Phase::Begin);
-        if self.is_idle() {
-            return Ok(Step::NothingLeft);
+        let is_idle = self.is_idle();
+        if is_idle || !may_wait {
+            self.tell(&TracePoint::RoundEnd);
+            return Ok(if is_idle {
+                Step::NothingLeft
+            } else {
+                Step::Waited
+            });
         }
-        if may_wait {
-            self.wait()?;
-            phase.set(Phase::Descriptors);
+        if let Err(error) = self.wait() {
+            self.tell(&TracePoint::RoundEnd);
+            return Err(error);
         }
+        phase.set(Phase::Descriptors);
         Ok(Step::Waited)
     }
 
     fn begin_round(&self) {
+        self.tell(&TracePoint::RoundBegin);
         if self.inner.wake.is_pending() {
             self.take_outside_work();
         }
@@ -214,7 +224,7 @@ impl Context {
                 return false;
             };
             let node = self.signals().get(token).cloned();
-            if node.is_some_and(|node| node.run()) {
+            if node.is_some_and(|node| node.run(self)) {
                 return true;
             }
         }
@@ -255,7 +265,7 @@ impl Context {
             let Some((node, told)) = self.fds().next_ready(self.counters_ref()) else {
                 return false;
             };
-            if node.run(told) {
+            if node.run(self, told) {
                 return true;
             }
         }
@@ -268,13 +278,17 @@ impl Context {
             && !deadline.is_some_and(|deadline| self.inner.clock.will_reach(deadline))
             && !self.fds().is_watching()
             && self.inner.signals.borrow().is_empty()
+            && self.inner.expected.get() == 0
             && self.inner.inbox.is_empty()
     }
 
     /// Waits for the kernel, not at all if something is ready here.
     fn wait(&self) -> io::Result<()> {
+        self.tell(&TracePoint::WaitBegin);
         let timeout = self.wait_timeout();
-        let woken = self.fds().wait(timeout, self.counters_ref())?;
+        let woken = self.fds().wait(timeout, self.counters_ref());
+        self.tell(&TracePoint::WaitEnd);
+        let woken = woken?;
         // A writer that was slower than our last look leaves the descriptor readable, flag or no flag.
         if woken || self.inner.wake.is_pending() {
             self.take_outside_work();
@@ -284,6 +298,11 @@ impl Context {
         self.read_clock();
         self.inner.round.budget.set(Self::RUN_BUDGET);
         Ok(())
+    }
+
+    #[inline]
+    fn tell(&self, point: &TracePoint<'_>) {
+        self.inner.tracing.tell(point);
     }
 
     fn read_clock(&self) {
@@ -313,6 +332,10 @@ impl Context {
             self.read_clock();
         }
         let left = deadline.since(self.round_tick());
+        if self.inner.expected.get() > 0 && self.inner.clock.is_simulated() && !left.is_zero() {
+            // Jobs on other threads take real time: no deadline may overtake them.
+            return None;
+        }
         // A manual clock does not move while we wait: either it is time, or waiting will not help.
         (left.is_zero() || !self.inner.clock.is_manual()).then_some(left)
     }

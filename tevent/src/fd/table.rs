@@ -78,6 +78,12 @@ impl FdTable {
         self.watching > 0
     }
 
+    /// Every event.
+    pub(crate) fn nodes(&self) -> Vec<Rc<FdNode>> {
+        let members = self.records.iter().map(|(_, record)| &record.members);
+        members.flatten().cloned().collect()
+    }
+
     /// Makes `node` a member of the record of its descriptor.
     pub(crate) fn join(&mut self, node: &Rc<FdNode>) {
         let index = usize::try_from(node.raw).expect("an open descriptor is not negative");

@@ -27,6 +27,7 @@ use crate::group::Keeper;
 use crate::profile;
 use crate::run_queue::{Run, Ticket};
 use crate::token::Token;
+use crate::trace::TraceKind;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -465,7 +466,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
 
 impl<T: 'static, E: 'static> Run for Node<T, E> {
     /// Delivers the result to the completion.
-    fn run(self: Rc<Self>, _: &Context) {
+    fn run(self: Rc<Self>, ctx: &Context) {
         let mut body = self.body.borrow_mut();
         body.ticket = Ticket::NONE;
         let sink = mem::replace(&mut body.sink, Sink::Nobody);
@@ -476,7 +477,7 @@ impl<T: 'static, E: 'static> Run for Node<T, E> {
         // Last of all, and also if the completion panics, the keeper lets go of the request.
         let _keeper = body.extras.as_mut().and_then(|extras| extras.keeper.take());
         drop(body);
-        completion(result);
+        ctx.measure(TraceKind::Completion, self.location, || completion(result));
     }
 }
 

@@ -74,6 +74,11 @@ impl<T> Heap<T> {
         self.slots.len()
     }
 
+    /// Every value, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().map(|(_, slot)| &slot.value)
+    }
+
     /// The earliest deadline of those that are not due yet.
     pub(crate) fn first(&self) -> Option<Tick> {
         self.entries.first().map(|entry| entry.key.0)
