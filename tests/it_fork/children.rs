@@ -23,7 +23,7 @@ use crate::sys::fork;
 const COUNT: &str = "count-descriptors";
 
 /// How long a child may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) fn main() {
     if env::args().any(|argument| argument == COUNT) {
@@ -110,7 +110,11 @@ impl Load {
     #[track_caller]
     fn goes_on(&self) {
         let goal = self.turns.get() + 6;
-        run_to(&self.ctx, || self.turns.get() >= goal);
+        let limit = wakeup(&self.ctx, self.ctx.now() + LIMIT);
+        run_to(&self.ctx, || {
+            self.turns.get() >= goal || limit.is_finished()
+        });
+        assert!(self.turns.get() >= goal, "the ping-pong has come to a halt");
     }
 
     /// Forks a child for `action`, and plays on until it has ended with `status`.
