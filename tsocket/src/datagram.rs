@@ -14,6 +14,7 @@ pub use ops::{DatagramOps, Received};
 use crate::buffers::{Parts, WriteBuffers};
 use crate::chunk::{Chunk, Pool};
 use crate::ready::{Front, Ready};
+use crate::slot::holds;
 use crate::{Address, Failed, errors, queued};
 
 /// How many empty datagrams are skipped in one go, so that a flood of them starves nobody.
@@ -291,10 +292,11 @@ impl Core {
         if self.ops.borrow().is_none() {
             return Err(errors::closed());
         }
-        let outstanding = slot.take();
-        let is_busy = outstanding.is_some();
-        slot.set(outstanding);
-        if is_busy { Err(errors::busy()) } else { Ok(()) }
+        if holds(slot) {
+            Err(errors::busy())
+        } else {
+            Ok(())
+        }
     }
 
     fn with_ops<R>(

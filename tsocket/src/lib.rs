@@ -13,6 +13,7 @@ pub mod pdu;
 mod queued;
 mod read_ahead;
 mod ready;
+mod slot;
 mod stream;
 
 pub use address::{Address, AddressKind, Family};

@@ -12,6 +12,7 @@ use tevent::{Completer, Context, End, Readiness, Request, WeakContext, Work};
 pub use ops::ListenerOps;
 
 use crate::ready::{Front, Ready};
+use crate::slot::holds;
 use crate::stream::Stream;
 use crate::{Address, errors};
 
@@ -104,10 +105,11 @@ impl Core {
         if self.ops.borrow().is_none() {
             return Err(errors::closed());
         }
-        let outstanding = self.accept.take();
-        let is_busy = outstanding.is_some();
-        self.accept.set(outstanding);
-        if is_busy { Err(errors::busy()) } else { Ok(()) }
+        if holds(&self.accept) {
+            Err(errors::busy())
+        } else {
+            Ok(())
+        }
     }
 
     fn attempt(self: &Rc<Self>, completer: Completer<(Stream, Address)>, is_new: bool) {

@@ -16,6 +16,7 @@ use crate::buffers::WriteBuffers;
 use crate::chunk::Pool;
 use crate::read_ahead::ReadAhead;
 use crate::ready::{Front, Ready};
+use crate::slot::holds;
 use crate::{Failed, errors};
 
 /// Which operation of a stream a request stands for.
@@ -368,14 +369,6 @@ impl Core {
             ready: self.ready.clone(),
         })
     }
-}
-
-/// Whether there is something in `slot`.
-fn holds<T>(slot: &Cell<Option<T>>) -> bool {
-    let content = slot.take();
-    let holds = content.is_some();
-    slot.set(content);
-    holds
 }
 
 impl Front for Core {
