@@ -5,6 +5,8 @@ mod address;
 mod buffers;
 mod chunk;
 mod credentials;
+#[cfg(feature = "contract-tests")]
+pub mod contract;
 mod datagram;
 mod errors;
 mod failed;
