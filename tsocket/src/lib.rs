@@ -4,9 +4,9 @@
 mod address;
 mod buffers;
 mod chunk;
-mod credentials;
 #[cfg(feature = "contract-tests")]
 pub mod contract;
+mod credentials;
 mod datagram;
 mod errors;
 mod failed;
