@@ -2,6 +2,5 @@
 
 mod echod;
 mod httpd;
-mod relayd;
 mod rig;
 mod syslogd;

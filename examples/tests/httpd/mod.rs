@@ -117,16 +117,28 @@ fn files_come_with_their_type_length_and_date() {
     let site = Site::new();
     for (target, media_type, content) in [
         ("/", "text/html; charset=utf-8", &b"<h1>hello</h1>\n"[..]),
-        ("/index.html?x=y", "text/html; charset=utf-8", b"<h1>hello</h1>\n"),
+        (
+            "/index.html?x=y",
+            "text/html; charset=utf-8",
+            b"<h1>hello</h1>\n",
+        ),
         ("/sub/", "text/html; charset=utf-8", b"sub\n"),
         ("/sub/a%20b.txt", "text/plain; charset=utf-8", b"0123456789"),
-        ("//sub/.//a%20b.txt", "text/plain; charset=utf-8", b"0123456789"),
+        (
+            "//sub/.//a%20b.txt",
+            "text/plain; charset=utf-8",
+            b"0123456789",
+        ),
         ("/empty.css", "text/css; charset=utf-8", b""),
         ("/large.bin", "application/octet-stream", &large()),
     ] {
         let response = site.ask("GET", target, "");
         assert_eq!(response.status, 200, "{target}: {}", response.head);
-        assert_eq!(response.header("Content-Type"), Some(media_type), "{target}");
+        assert_eq!(
+            response.header("Content-Type"),
+            Some(media_type),
+            "{target}"
+        );
         assert!(response.content == content, "{target} came changed");
         let date = response.header("Last-Modified").expect("a date");
         assert!(date.ends_with(" GMT"), "{date}");
@@ -141,7 +153,10 @@ fn head_says_the_same_without_the_content() {
     client.send(b"HEAD /large.bin HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let head = Response::read(&mut client, true);
     assert_eq!(head.header("Content-Length"), Some("3000000"));
-    assert_eq!(Response::read(&mut client, false).content, b"<h1>hello</h1>\n");
+    assert_eq!(
+        Response::read(&mut client, false).content,
+        b"<h1>hello</h1>\n"
+    );
 }
 
 #[test]
@@ -204,8 +219,8 @@ fn a_range_is_a_part_of_the_file() {
     assert_eq!(beyond.header("Content-Range"), Some("bytes */10"));
     assert_eq!(ask("bytes=0-1,3-4").status, 200);
 
-    let large = site.ask("GET", "/large.bin", "Range: bytes=262143-2621440\r\n");
-    assert!(large.content == large()[262_143..=2_621_440]);
+    let part = site.ask("GET", "/large.bin", "Range: bytes=262143-2621440\r\n");
+    assert!(part.content == large()[262_143..=2_621_440]);
 }
 
 #[test]
@@ -213,7 +228,13 @@ fn an_unchanged_file_is_not_sent_again() {
     let site = Site::new();
     let first = site.ask("GET", "/sub/a%20b.txt", "");
     let date = first.header("Last-Modified").expect("a date");
-    let since = |date: &str| site.ask("GET", "/sub/a%20b.txt", &format!("If-Modified-Since: {date}\r\n"));
+    let since = |date: &str| {
+        site.ask(
+            "GET",
+            "/sub/a%20b.txt",
+            &format!("If-Modified-Since: {date}\r\n"),
+        )
+    };
     assert_eq!(since(date).status, 304);
     assert_eq!(since("Thu, 01 Jan 1970 00:00:01 GMT").status, 200);
     assert_eq!(since("yesterday").status, 200);
@@ -254,7 +275,10 @@ fn nothing_outside_the_root_is_served() {
         assert_eq!(response.status, 404, "{target}");
         assert_eq!(response.content, b"404 Not Found\n");
     }
-    assert_eq!(site.ask("GET", &secret.display().to_string(), "").status, 404);
+    assert_eq!(
+        site.ask("GET", &secret.display().to_string(), "").status,
+        404
+    );
 }
 
 #[test]
@@ -265,9 +289,15 @@ fn only_plain_files_are_served() {
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, mode).expect("a FIFO can be made");
     assert_eq!(site.ask("GET", "/fifo", "").status, 403);
     let moved = site.ask("GET", "/sub", "");
-    assert_eq!((moved.status, moved.header("Location")), (301, Some("/sub/")));
+    assert_eq!(
+        (moved.status, moved.header("Location")),
+        (301, Some("/sub/"))
+    );
     // Not `//sub/`, which would be another host.
-    assert_eq!(site.ask("GET", "//sub", "").header("Location"), Some("/sub/"));
+    assert_eq!(
+        site.ask("GET", "//sub", "").header("Location"),
+        Some("/sub/")
+    );
 }
 
 #[test]
@@ -275,16 +305,29 @@ fn what_is_no_request_for_a_file_is_refused_and_ends_only_its_connection() {
     let site = Site::new();
     let mut neighbour = site.connect();
     for (request, status) in [
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 405),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+            405,
+        ),
         ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
         ("GET / HTTP/1.1\r\n\r\n", 400),
         ("\x16\x03\x01\x02\0\x01\0\x01\r\n\r\n", 400),
-        ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", 501),
-        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", 413),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+            501,
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n",
+            413,
+        ),
     ] {
         let mut client = site.connect();
         client.send(request.as_bytes());
-        assert_eq!(Response::read(&mut client, false).status, status, "{request}");
+        assert_eq!(
+            Response::read(&mut client, false).status,
+            status,
+            "{request}"
+        );
         client.expect_end();
     }
     let mut client = site.connect();
@@ -375,7 +418,10 @@ fn curl_gets_what_it_asks_for() {
     };
     let large = large();
     assert!(get(&[], "/large.bin") == ("200".to_owned(), large.clone()));
-    assert!(get(&["--range", "1000-1999999"], "/large.bin") == ("206".to_owned(), large[1000..2_000_000].to_vec()));
+    assert!(
+        get(&["--range", "1000-1999999"], "/large.bin")
+            == ("206".to_owned(), large[1000..2_000_000].to_vec())
+    );
     assert_eq!(get(&["--head"], "/large.bin").0, "200");
     assert_eq!(get(&["--http1.0"], "/").1, b"<h1>hello</h1>\n");
     assert_eq!(get(&["--location"], "/sub").1, b"sub\n");
@@ -394,7 +440,12 @@ fn it_stands_wrk() {
     let site = Site::new();
     let seconds = scale("1s", "10s");
     let output = counterpart::run(Command::new(wrk).args([
-        "--threads", "2", "--connections", "100", "--duration", seconds,
+        "--threads",
+        "2",
+        "--connections",
+        "100",
+        "--duration",
+        seconds,
         &site.url("/sub/a%20b.txt"),
     ]));
     let report = String::from_utf8_lossy(&output.stdout);

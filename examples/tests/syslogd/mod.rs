@@ -68,7 +68,8 @@ fn each_message_is_a_line_wherever_it_came_in() {
     let rig = Rig::new(&[Kind::UnixDatagram, Kind::Udp]);
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     let unix = rig.sender();
-    unix.send(b"<34>Oct 11 22:14:15 su[7]: one\n").expect("it is taken");
+    unix.send(b"<34>Oct 11 22:14:15 su[7]: one\n")
+        .expect("it is taken");
     expect_lines(&rig.out(), 1);
     udp.send_to(
         b"<165>1 2003-10-11T22:14:15.003Z host app 8 - [a@1 b=\"c\"] two",
@@ -158,7 +159,9 @@ fn a_full_disk_loses_nothing() {
         scope.spawn(|| {
             for number in 0..count {
                 let message = format!("{number} {}", "x".repeat(500));
-                sender.send(message.as_bytes()).expect("it is taken in time");
+                sender
+                    .send(message.as_bytes())
+                    .expect("it is taken in time");
             }
         });
         for number in 0..count {
@@ -204,13 +207,26 @@ fn logger_is_understood() {
     };
     let common = ["--tag", "backup", "--priority", "local3.warning"];
     log(&[&common[..], &["--socket", &path, "to the unix socket"]].concat());
-    assert!(expect_lines(&rig.out(), 1)[0].ends_with(" - local3.warning backup: to the unix socket"));
+    assert!(
+        expect_lines(&rig.out(), 1)[0].ends_with(" - local3.warning backup: to the unix socket")
+    );
     let remote = ["--udp", "--server", &host, "--port", &port];
     log(&[&common[..], &remote[..], &["--rfc5424", "by RFC 5424"]].concat());
     let line = &expect_lines(&rig.out(), 2)[1];
-    assert!(line.contains(" local3.warning backup: [timeQuality "), "{line}");
+    assert!(
+        line.contains(" local3.warning backup: [timeQuality "),
+        "{line}"
+    );
     assert!(line.ends_with("] by RFC 5424"), "{line}");
-    log(&[&common[..], &remote[..], &["--rfc3164", "--id=4711", "by RFC 3164"]].concat());
+    log(&[
+        &common[..],
+        &remote[..],
+        &["--rfc3164", "--id=4711", "by RFC 3164"],
+    ]
+    .concat());
     let line = &expect_lines(&rig.out(), 3)[2];
-    assert!(line.ends_with(" local3.warning backup[4711]: by RFC 3164"), "{line}");
+    assert!(
+        line.ends_with(" local3.warning backup[4711]: by RFC 3164"),
+        "{line}"
+    );
 }

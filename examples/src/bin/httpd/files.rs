@@ -67,7 +67,7 @@ impl Root {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | kind;
             let opened = openat(at, name, flags, Mode::empty()).map_err(refusal)?;
             if names.peek().is_none() {
-                return Entry::new(File::from(opened), media_type(name));
+                return Found::at(File::from(opened), media_type(name));
             }
             below = Some(opened);
         }
@@ -75,16 +75,16 @@ impl Root {
     }
 }
 
-impl Entry {
-    fn new(file: File, media_type: &'static str) -> Result<Found, Status> {
+impl Found {
+    fn at(file: File, media_type: &'static str) -> Result<Self, Status> {
         let metadata = file.metadata().map_err(|_| Status::INTERNAL_ERROR)?;
         if metadata.is_dir() {
-            return Ok(Found::Directory);
+            return Ok(Self::Directory);
         }
         if !metadata.is_file() {
             return Err(Status::FORBIDDEN);
         }
-        Ok(Found::File(Self {
+        Ok(Self::File(Entry {
             len: metadata.len(),
             modified: metadata.modified().ok().map(whole_seconds),
             media_type,

@@ -9,11 +9,12 @@ mod range;
 mod request;
 mod response;
 
+use std::io;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use tevent_examples::{Daemon, Kind, announce, open};
+use tevent_examples::{Daemon, Opened, announce, announce_listening};
 use tsocket::{Address, Stream};
 
 use crate::files::Root;
@@ -31,17 +32,35 @@ fn serve() -> Result<(), String> {
     let root = Root::open(&options.root)
         .map_err(|error| format!("--root {}: {error}", options.root.display()))?;
     let root = Arc::new(root);
-    let daemon = Daemon::new("httpd", options.common.is_verbose, options.common.limits())?;
-    let opened = open(&options.common.listen, 1)?;
-    for (kind, socket) in opened.shares.into_iter().flat_map(|share| share.sockets) {
+    let common = &options.common;
+    let daemon = Daemon::new("httpd", common.is_verbose, common.limits())?;
+    let opened = Opened::open(&common.listen, 1)?;
+    for socket in opened.shares.into_iter().flatten() {
         let (weak, root) = (Rc::downgrade(&daemon), root.clone());
-        let handler = move |stream: Stream, peer: Address| {
-            let daemon = weak.upgrade().expect("the daemon runs this");
-            let ctx = daemon.context().clone();
-            ctx.spawn(connection(Rc::downgrade(&daemon), root.clone(), stream, kind, peer))
-        };
-        let served = daemon.serve(socket, handler);
-        served.map_err(|error| format!("cannot listen: {error}"))?;
+        let accepting = daemon.serve(socket, move |stream, peer| {
+            let daemon = weak.upgrade().expect("it runs this");
+            let connection = connection(weak.clone(), root.clone(), stream, peer);
+            daemon.context().spawn(connection)
+        });
+        accepting.map_err(|error| format!("cannot accept connections: {error}"))?;
     }
-    daemon.run(&opened.listening)
+    announce_listening(&opened.listening);
+    daemon.run()
+}
+
+/// Serves one connection, and says what became of it.
+async fn connection(
+    daemon: Weak<Daemon>,
+    root: Arc<Root>,
+    stream: Stream,
+    peer: Address,
+) -> io::Result<()> {
+    let Some(ctx) = daemon.upgrade().map(|daemon| daemon.context().downgrade()) else {
+        return Ok(());
+    };
+    let served = connection::serve(ctx, root, stream).await?;
+    if let Some(daemon) = daemon.upgrade() {
+        daemon.tell(format_args!("{peer}: {served} requests"));
+    }
+    Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use lexopt::prelude::*;
 use tevent_examples::{CommonOptions, Kind, value};
 
 #[derive(Debug)]
@@ -35,16 +34,16 @@ impl Options {
 
     /// The options, or nothing if help was asked for.
     pub(crate) fn from_command_line() -> Result<Option<Self>, String> {
-        let mut common = CommonOptions::new();
         let mut root = None;
-        let mut parser = lexopt::Parser::from_env();
-        while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
-            match argument {
-                Long("root") => root = Some(PathBuf::from(value(&mut parser, "--root")?)),
-                Short('h') | Long("help") => return Ok(None),
-                argument => common.take(&argument, &mut parser)?,
+        let common = CommonOptions::from_command_line(|name, parser| {
+            if name == "root" {
+                root = Some(PathBuf::from(value(parser, name)?));
             }
-        }
+            Ok(name == "root")
+        })?;
+        let Some(mut common) = common else {
+            return Ok(None);
+        };
         if common.listen.is_empty() {
             common.listen.push("tcp:127.0.0.1:8080".parse()?);
         }

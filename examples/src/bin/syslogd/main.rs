@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use tevent::{Context, Group, Signal};
-use tevent_examples::{Daemon, ListenAddress, announce};
+use tevent_examples::{Daemon, ListenAddress, announce, announce_listening};
 use tsocket_bsd::DatagramOptions;
 
 use crate::log::Log;
@@ -28,9 +28,13 @@ fn serve() -> Result<(), String> {
         return Ok(());
     };
     let shown = options.out.clone().unwrap_or_default();
-    let output = Output::open(options.out)
-        .map_err(|error| format!("--out {}: {error}", shown.display()))?;
-    let daemon = Daemon::new("syslogd", options.common.is_verbose, options.common.limits())?;
+    let output =
+        Output::open(options.out).map_err(|error| format!("--out {}: {error}", shown.display()))?;
+    let daemon = Daemon::new(
+        "syslogd",
+        options.common.is_verbose,
+        options.common.limits(),
+    )?;
     let ctx = daemon.context();
     let log = Log::new(ctx);
     let receivers = Group::new(ctx);
@@ -50,7 +54,8 @@ fn serve() -> Result<(), String> {
     daemon.add(ctx.spawn(async move { writer.write_to(output).await }));
     // The writer ends behind the last receiver.
     daemon.add(receivers.finished().on_done(move |_| log.close()));
-    daemon.run(&listening)
+    announce_listening(&listening);
+    daemon.run()
 }
 
 fn listen(

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use lexopt::prelude::*;
 use tevent_examples::{CommonOptions, Kind, value};
 
 #[derive(Debug)]
@@ -32,16 +31,16 @@ end within 8 seconds. SIGUSR1 prints what is outstanding on standard error.";
 impl Options {
     /// The options, or nothing if help was asked for.
     pub(crate) fn from_command_line() -> Result<Option<Self>, String> {
-        let mut common = CommonOptions::new();
         let mut out = None;
-        let mut parser = lexopt::Parser::from_env();
-        while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
-            match argument {
-                Long("out") => out = Some(PathBuf::from(value(&mut parser, "--out")?)),
-                Short('h') | Long("help") => return Ok(None),
-                argument => common.take(&argument, &mut parser)?,
+        let common = CommonOptions::from_command_line(|name, parser| {
+            if name == "out" {
+                out = Some(PathBuf::from(value(parser, name)?));
             }
-        }
+            Ok(name == "out")
+        })?;
+        let Some(common) = common else {
+            return Ok(None);
+        };
         if common.listen.is_empty() {
             return Err("--listen ADDR is missing, such as --listen unixgram:/run/log".to_owned());
         }
