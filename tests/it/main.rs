@@ -13,6 +13,7 @@ mod groups;
 mod handlers;
 mod immediates;
 mod intervals;
+mod leaving;
 mod listeners;
 mod loop_order;
 mod matrix;

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, Shutdown};
 use tevent::{Context, FdError, Readiness};
-use tsocket::{Address, Credentials, Stream, StreamOps};
+use tsocket::{Address, Credentials, Ready, Stream, StreamOps};
 
 use crate::socket::{self, SEND_FLAGS};
 use crate::sys;
@@ -25,6 +25,7 @@ struct BsdStream {
     // Before the descriptor: see `BoundPath`.
     _path: Option<BoundPath>,
     watched: Watched,
+    ready: Ready,
     /// Whether a read may find something: it was told so, and no read has come back short since.
     readable: bool,
     ended: bool,
@@ -39,25 +40,30 @@ pub(crate) fn new(
     path: Option<BoundPath>,
 ) -> Result<Stream, FdError<OwnedFd>> {
     let mut back = None;
-    let made = Stream::new(ctx, |ready| {
-        match Watched::new(ctx, fd, move |told| ready.notify(told)) {
-            Ok(watched) => Ok(Box::new(BsdStream {
-                _path: path,
-                watched,
-                readable: false,
-                ended: false,
-                write_awaited: false,
-            })),
-            Err(refused) => {
-                back = Some(refused.fd);
-                Err(refused.error)
-            }
+    let made = Stream::new(ctx, |ready| match Watched::new(ctx, fd, notifies(&ready)) {
+        Ok(watched) => Ok(Box::new(BsdStream {
+            _path: path,
+            watched,
+            ready,
+            readable: false,
+            ended: false,
+            write_awaited: false,
+        })),
+        Err(refused) => {
+            back = Some(refused.fd);
+            Err(refused.error)
         }
     });
     made.map_err(|error| FdError {
         error,
         fd: back.expect("what fails leaves the descriptor"),
     })
+}
+
+/// What runs when the loop tells something.
+fn notifies(ready: &Ready) -> impl FnMut(Readiness) + 'static {
+    let ready = ready.clone();
+    move |told| ready.notify(told)
 }
 
 impl StreamOps for BsdStream {
@@ -137,6 +143,17 @@ impl StreamOps for BsdStream {
             return Err(Errno::OPNOTSUPP.into());
         }
         sys::peer_credentials(self.watched.fd())
+    }
+
+    fn take_fd(&mut self) -> Option<OwnedFd> {
+        self.watched.take()
+    }
+
+    fn move_to(&mut self, ctx: &Context) -> io::Result<()> {
+        self.watched.move_to(ctx, notifies(&self.ready));
+        self.readable = false;
+        self.write_awaited = false;
+        Ok(())
     }
 
     fn told(&mut self, readiness: Readiness) -> Readiness {

@@ -39,6 +39,9 @@ use crate::{MessageHeader, errors};
 /// `stream` comes back, with `EBUSY` if it has other handles or operations outstanding; with
 /// `ENOTCONN` if it was closed; with the error of its write side if that has failed.
 ///
+/// # Panics
+/// If `stream` belongs to another context.
+///
 /// # Examples
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -100,6 +103,10 @@ impl StreamOps for MessagePipe {
 
     fn peer_credentials(&self) -> io::Result<Credentials> {
         self.transport.peer_credentials()
+    }
+
+    fn move_to(&mut self, ctx: &Context) -> io::Result<()> {
+        self.transport.move_to(ctx)
     }
 
     fn told(&mut self, readiness: Readiness) -> Readiness {

@@ -147,6 +147,10 @@ impl StreamOps for End {
         Ok(Address::unix_unnamed())
     }
 
+    fn move_to(&mut self, _ctx: &Context) -> io::Result<()> {
+        Ok(())
+    }
+
     fn told(&mut self, readiness: Readiness) -> Readiness {
         readiness
     }

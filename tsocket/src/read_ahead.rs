@@ -22,6 +22,17 @@ impl ReadAhead {
         self.bytes.len() - self.start
     }
 
+    /// Puts `bytes` in front of what there is.
+    pub(crate) fn put_back(&mut self, mut bytes: Vec<u8>) {
+        bytes.extend_from_slice(&self.bytes[self.start..]);
+        *self = Self { bytes, start: 0 };
+    }
+
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.drain(..self.start);
+        self.bytes
+    }
+
     /// Makes one attempt to fill `parts`, of `wanted` bytes: from what there is, or else from `ops`
     /// with the scratch buffer behind, whose share is kept. Returns how many bytes were filled.
     pub(crate) fn try_fill(

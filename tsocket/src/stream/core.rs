@@ -350,24 +350,37 @@ impl Core {
         }
     }
 
-    /// Takes the implementation out of an idle stream that has `handles`.
-    pub(super) fn take_transport(&self, handles: usize) -> io::Result<Transport> {
-        if self.phase() == Phase::Closed {
-            return Err(errors::closed());
+    /// Refuses to take apart a stream that is in use.
+    pub(super) fn check_idle(&self) -> io::Result<()> {
+        match self.phase() {
+            Phase::Closed => Err(errors::closed()),
+            Phase::Open if self.handles.get() == 1 && !self.is_busy() => Ok(()),
+            _ => Err(errors::busy()),
         }
-        if self.phase() == Phase::Disconnecting || handles > 1 || self.is_busy() {
-            return Err(errors::busy());
-        }
-        // A layer would write behind bytes that it knows nothing of.
-        self.check_write_side()?;
-        let ops = self.ops.take().ok_or_else(errors::closed)?;
+    }
+
+    /// As [`check_idle`](Self::check_idle), and refuses one whose write side has ended: others would
+    /// write behind bytes that they know nothing of.
+    pub(super) fn check_whole(&self) -> io::Result<()> {
+        self.check_idle()?;
+        self.check_write_side()
+    }
+
+    /// Takes the implementation out of a stream that is idle.
+    pub(super) fn detach(&self) -> Transport {
         self.phase.set(Phase::Closed);
-        Ok(Transport {
-            ops,
+        Transport {
+            ops: self.ops.take().expect("an idle stream is open"),
             ahead: self.ahead.take(),
             pool: self.pool.clone(),
             ready: self.ready.clone(),
-        })
+        }
+    }
+
+    /// Takes over what `old`, which was taken apart, knew of its ends.
+    pub(super) fn inherit(&self, old: &Self) {
+        self.read_error.swap(&old.read_error);
+        self.write_error.swap(&old.write_error);
     }
 }
 

@@ -1,8 +1,9 @@
 //! [`StreamOps`], what an implementation of a stream owes the [`Stream`](crate::Stream) in front.
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::OwnedFd;
 
-use tevent::Readiness;
+use tevent::{Context, Readiness};
 
 use crate::{Address, Credentials, errors};
 
@@ -66,6 +67,24 @@ pub trait StreamOps: 'static {
     /// `EOPNOTSUPP`, which is the default, where nobody vouches for it; whatever the system says of
     /// the descriptor.
     fn peer_credentials(&self) -> io::Result<Credentials> {
+        Err(errors::not_supported())
+    }
+
+    /// Takes the descriptor out; nothing but the drop follows.
+    ///
+    /// Nothing, which is the default, where there is none or it does not carry the bytes as they are.
+    fn take_fd(&mut self) -> Option<OwnedFd> {
+        None
+    }
+
+    /// Moves to `ctx`: whatever watches or is watched belongs to it from now on.
+    ///
+    /// The [`Ready`](crate::Ready) handle moves by itself, and what it promised to tell need not be told
+    /// any more. A layered stream passes it on to its transport.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`, which is the default, if it cannot; it then stays where it is.
+    fn move_to(&mut self, _ctx: &Context) -> io::Result<()> {
         Err(errors::not_supported())
     }
 
