@@ -5,7 +5,7 @@ use std::mem;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::{self, RecvFlags, SendAncillaryBuffer, Shutdown};
+use rustix::net::{self, RecvFlags, SendAncillaryBuffer, Shutdown, sockopt};
 use tevent::{Context, FdError, Readiness};
 use tsocket::{Address, Credentials, Ready, Stream, StreamOps};
 
@@ -29,6 +29,8 @@ struct BsdStream {
     /// Whether a read may find something: it was told so, and no read has come back short since.
     readable: bool,
     ended: bool,
+    /// Whether an error, or the end of both directions, was told.
+    failed: bool,
     /// Whether a write has come back short, and nothing was told since.
     write_awaited: bool,
 }
@@ -47,6 +49,7 @@ pub(crate) fn new(
             ready,
             readable: false,
             ended: false,
+            failed: false,
             write_awaited: false,
         })),
         Err(refused) => {
@@ -157,6 +160,7 @@ impl StreamOps for BsdStream {
     }
 
     fn told(&mut self, readiness: Readiness) -> Readiness {
+        self.failed |= readiness.intersects(Readiness::ERROR);
         if readiness.intersects(Readiness::READ | Readiness::ERROR) {
             self.readable = true;
         }
@@ -173,6 +177,17 @@ impl StreamOps for BsdStream {
         if readiness.intersects(Readiness::READ) {
             self.watched.forget_read();
         }
+    }
+
+    fn try_monitor(&mut self) -> io::Result<()> {
+        if self.failed {
+            sockopt::socket_error(self.watched.fd())??;
+        }
+        if self.failed || self.ended {
+            return Ok(());
+        }
+        self.watched.ask_error()?;
+        Err(Errno::WOULDBLOCK.into())
     }
 
     fn awaits_read(&mut self) -> bool {

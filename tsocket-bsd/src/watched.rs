@@ -73,6 +73,12 @@ impl Watched {
             .set_interest(self.event().interest() | Interest::WRITE | Interest::ERROR)
     }
 
+    /// Asks to be told of an error, and of the end of both directions.
+    pub(crate) fn ask_error(&self) -> io::Result<()> {
+        self.event()
+            .set_interest(self.event().interest() | Interest::ERROR)
+    }
+
     /// Stops asking to be told when a read is worth it.
     pub(crate) fn forget_read(&self) {
         self.ask_no_more(Interest::READ);

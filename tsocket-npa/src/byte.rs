@@ -89,6 +89,10 @@ impl StreamOps for BytePipe {
         self.transport.unwanted(readiness);
     }
 
+    fn try_monitor(&mut self) -> io::Result<()> {
+        self.transport.try_monitor()
+    }
+
     fn awaits_read(&mut self) -> bool {
         self.transport.awaits_read()
     }

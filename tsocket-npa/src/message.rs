@@ -117,6 +117,10 @@ impl StreamOps for MessagePipe {
         self.transport.unwanted(readiness);
     }
 
+    fn try_monitor(&mut self) -> io::Result<()> {
+        self.transport.try_monitor()
+    }
+
     fn awaits_read(&mut self) -> bool {
         !self.incoming.has_kept() && self.transport.awaits_read()
     }

@@ -3,6 +3,7 @@
 mod core;
 mod disconnect;
 mod leave;
+mod monitor;
 mod ops;
 mod pdu;
 mod queued;

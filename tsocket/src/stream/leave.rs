@@ -7,9 +7,10 @@ use std::os::fd::OwnedFd;
 
 use tevent::Context;
 
-use super::core::Core;
+use super::core::{Core, Phase};
 use super::{Stream, Transport};
 use crate::errors;
+use crate::slot::holds;
 
 /// A stream that could not be taken apart or moved, with the reason.
 ///
@@ -145,6 +146,45 @@ impl Stream {
             error,
             stream: self,
         }
+    }
+}
+
+impl Core {
+    /// Refuses to take apart a stream that is in use.
+    fn check_idle(&self) -> io::Result<()> {
+        match self.phase() {
+            Phase::Closed => Err(errors::closed()),
+            Phase::Open if self.handles.get() == 1 && !self.is_busy() && !holds(&self.monitor) => {
+                Ok(())
+            }
+            _ => Err(errors::busy()),
+        }
+    }
+
+    /// As [`check_idle`](Self::check_idle), and refuses one whose write side has ended: others would
+    /// write behind bytes that they know nothing of.
+    fn check_whole(&self) -> io::Result<()> {
+        self.check_idle()?;
+        self.check_write_side()
+    }
+
+    /// Takes the implementation out of a stream that is idle.
+    fn detach(&self) -> Transport {
+        self.set_phase(Phase::Closed);
+        Transport {
+            ops: self.ops.take().expect("an idle stream is open"),
+            ahead: self.ahead.take(),
+            pool: self.pool.clone(),
+            ready: self.ready.clone(),
+        }
+    }
+
+    /// Takes over what `old`, which was taken apart, knew of its ends.
+    fn inherit(&self, old: &Self) {
+        self.read_error.swap(&old.read_error);
+        self.write_error.swap(&old.write_error);
+        self.gone.swap(&old.gone);
+        self.fail_first.swap(&old.fail_first);
     }
 }
 

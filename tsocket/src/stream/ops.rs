@@ -109,6 +109,20 @@ pub trait StreamOps: 'static {
         false
     }
 
+    /// Looks whether the peer has closed its side, without taking anything that a read would give.
+    ///
+    /// Asked while a [`monitor`](crate::Stream::monitor) is outstanding, before and after
+    /// [`told`](Self::told). If [`reads_ahead`](Self::reads_ahead), the front looks by reading ahead, and
+    /// asks only when it can take no more. A layered stream passes it on to its transport.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it has not; by that it promises to tell `READ` or `ERROR` when it may have.
+    /// `EOPNOTSUPP`, which is the default, if it cannot know but by reading. Anything else is an error
+    /// of the transport and sticky.
+    fn try_monitor(&mut self) -> io::Result<()> {
+        Err(errors::not_supported())
+    }
+
     /// Whether one read with spare room is cheaper than two reads, as for a system call.
     ///
     /// The front then offers its scratch buffer behind the caller's buffers and keeps the surplus.

@@ -47,6 +47,14 @@ impl Transport {
             .try_fill(&mut *self.ops, &self.pool, parts, wanted)
     }
 
+    /// As [`StreamOps::try_monitor`].
+    ///
+    /// # Errors
+    /// As [`StreamOps::try_monitor`].
+    pub fn try_monitor(&mut self) -> io::Result<()> {
+        self.ahead.try_monitor(&mut *self.ops, &self.pool)
+    }
+
     /// As [`StreamOps::awaits_read`]; never while something was read ahead.
     pub fn awaits_read(&mut self) -> bool {
         self.ahead.len() == 0 && self.ops.awaits_read()
