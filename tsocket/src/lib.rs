@@ -4,6 +4,7 @@
 mod address;
 mod buffers;
 mod chunk;
+mod copy;
 mod credentials;
 mod datagram;
 mod errors;
@@ -20,6 +21,7 @@ mod stream;
 pub use address::{Address, AddressKind, Family};
 pub use buffers::{Buffers, MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
 pub use chunk::Chunk;
+pub use copy::{COPY_BYTES, CopyFailed, Relayed, copy, relay};
 pub use credentials::Credentials;
 pub use datagram::{Datagram, DatagramOps, Received};
 pub use failed::Failed;

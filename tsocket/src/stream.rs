@@ -304,6 +304,18 @@ impl Stream {
         request
     }
 
+    /// The largest write, in bytes; 0 once the stream was closed.
+    pub(crate) fn max_write_len(&self) -> usize {
+        self.core
+            .with_ops(|ops| Ok(ops.max_write_len()))
+            .unwrap_or(0)
+    }
+
+    /// Whether nothing more can be written.
+    pub(crate) fn has_shut_down(&self) -> bool {
+        self.core.check_write_side().is_err()
+    }
+
     /// Closes the stream so that nothing is lost: half-closes it, reads and drops what still comes
     /// until the peer has closed too, then closes.
     ///
