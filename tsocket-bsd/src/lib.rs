@@ -8,6 +8,7 @@
 //! | [`listen()`] | [`Listener`](tsocket::Listener) | TCP and unix streams, as the server |
 //! | [`datagram()`] | [`Datagram`](tsocket::Datagram) | UDP and unix datagrams |
 //! | [`socketpair()`] | two [`Stream`](tsocket::Stream)s | both ends of a unix stream |
+//! | [`FdPassing`] | a [`Stream`](tsocket::Stream) | a unix stream whose bytes descriptors travel with |
 //! | [`stream_from_fd()`] | [`Stream`](tsocket::Stream) | a socket that is connected already |
 //!
 //! Every descriptor is non-blocking and closed on exec from birth, no write raises `SIGPIPE`, and
@@ -41,6 +42,7 @@ mod datagram;
 mod existing;
 mod listen;
 mod pair;
+mod passing;
 mod socket;
 mod stream;
 mod sys;
@@ -52,3 +54,4 @@ pub use datagram::{DatagramOptions, datagram};
 pub use existing::stream_from_fd;
 pub use listen::{ListenOptions, listen};
 pub use pair::socketpair;
+pub use passing::{FDS_MAX, FdPassing};

@@ -9,6 +9,7 @@ use rustix::net::{self, RecvFlags, SendAncillaryBuffer, Shutdown, sockopt};
 use tevent::{Context, FdError, Readiness};
 use tsocket::{Address, Credentials, Ready, Stream, StreamOps};
 
+use crate::passing::Passing;
 use crate::socket::{self, SEND_FLAGS};
 use crate::sys;
 use crate::unix_path::BoundPath;
@@ -26,6 +27,7 @@ struct BsdStream {
     _path: Option<BoundPath>,
     watched: Watched,
     ready: Ready,
+    passing: Option<Passing>,
     /// Whether a read may find something: it was told so, and no read has come back short since.
     readable: bool,
     ended: bool,
@@ -41,12 +43,23 @@ pub(crate) fn new(
     fd: OwnedFd,
     path: Option<BoundPath>,
 ) -> Result<Stream, FdError<OwnedFd>> {
+    with_passing(ctx, fd, path, None)
+}
+
+/// As [`new`], and with `passing` descriptors travel with its bytes.
+pub(crate) fn with_passing(
+    ctx: &Context,
+    fd: OwnedFd,
+    path: Option<BoundPath>,
+    passing: Option<Passing>,
+) -> Result<Stream, FdError<OwnedFd>> {
     let mut back = None;
     let made = Stream::new(ctx, |ready| match Watched::new(ctx, fd, notifies(&ready)) {
         Ok(watched) => Ok(Box::new(BsdStream {
             _path: path,
             watched,
             ready,
+            passing,
             readable: false,
             ended: false,
             failed: false,
@@ -84,7 +97,7 @@ impl StreamOps for BsdStream {
         };
         match socket::uninterrupted(|| {
             self.watched.counters.receive();
-            receive(&self.watched, buffers)
+            self.receive(buffers)
         }) {
             Ok(len) => {
                 self.ended = len == 0;
@@ -110,7 +123,7 @@ impl StreamOps for BsdStream {
         };
         let sent = socket::uninterrupted(|| {
             self.watched.counters.send();
-            send(&self.watched, buffers)
+            self.send(buffers)
         });
         match sent {
             Ok(len) if len == offered => Ok(len),
@@ -186,6 +199,10 @@ impl StreamOps for BsdStream {
         if self.failed || self.ended {
             return Ok(());
         }
+        if self.passing.is_some() {
+            // Nothing takes what has arrived out of the way.
+            return Err(Errno::OPNOTSUPP.into());
+        }
         self.watched.ask_error()?;
         Err(Errno::WOULDBLOCK.into())
     }
@@ -195,24 +212,37 @@ impl StreamOps for BsdStream {
     }
 
     fn reads_ahead(&self) -> bool {
-        true
+        // Descriptors that come with bytes belong to whoever reads those.
+        self.passing.is_none()
+    }
+
+    fn is_mid_write(&self) -> bool {
+        self.passing.as_ref().is_some_and(Passing::has_outgoing)
     }
 }
 
-fn receive(watched: &Watched, buffers: &mut [IoSliceMut<'_>]) -> rustix::io::Result<usize> {
-    match buffers {
-        // The common case, and the kernel's shortest way.
-        [buffer] => net::recv(watched.fd(), &mut **buffer, RecvFlags::empty()).map(|(len, _)| len),
-        buffers => rustix::io::readv(watched.fd(), buffers),
+impl BsdStream {
+    fn receive(&self, buffers: &mut [IoSliceMut<'_>]) -> rustix::io::Result<usize> {
+        let fd = self.watched.fd();
+        match (&self.passing, buffers) {
+            (Some(passing), buffers) => passing.receive(fd, buffers),
+            // The common case, and the kernel's shortest way.
+            (None, [buffer]) => {
+                net::recv(fd, &mut **buffer, RecvFlags::empty()).map(|(len, _)| len)
+            }
+            (None, buffers) => rustix::io::readv(fd, buffers),
+        }
     }
-}
 
-fn send(watched: &Watched, buffers: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
-    match buffers {
-        [buffer] => net::send(watched.fd(), buffer, SEND_FLAGS),
-        buffers => {
-            let mut nothing = SendAncillaryBuffer::default();
-            net::sendmsg(watched.fd(), buffers, &mut nothing, SEND_FLAGS)
+    fn send(&self, buffers: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+        let fd = self.watched.fd();
+        match (&self.passing, buffers) {
+            (Some(passing), buffers) => passing.send(fd, buffers),
+            (None, [buffer]) => net::send(fd, buffer, SEND_FLAGS),
+            (None, buffers) => {
+                let mut nothing = SendAncillaryBuffer::default();
+                net::sendmsg(fd, buffers, &mut nothing, SEND_FLAGS)
+            }
         }
     }
 }
