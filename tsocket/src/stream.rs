@@ -149,7 +149,8 @@ impl Stream {
     /// While it waits it owns no buffer; one read brings at most 64 KiB.
     ///
     /// # Cancellation
-    /// Nothing is lost: bytes that have not been delivered stay for the next read.
+    /// Bytes that it has not got stay for the next read. A request that [is finished](Request::is_finished)
+    /// has got its bytes, and takes them with it.
     ///
     /// # Errors
     /// `EINVAL` if `max` is 0; else as [`Stream`] lists them.
