@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use rustix::io::Errno;
 use tevent::{Context, Queue, wakeup};
-use tevent_tests::contract::{Ends, Kind, end_of, expect_nothing_left};
+use tevent_tests::contract::{self, Ends, Kind, end_of, expect_nothing_left};
 use tevent_tests::{kernel_backends, within_limit};
 use tsocket::{Buffers, Parts, PartsMut, ReadBuffers, Stream, WriteBuffers, memory, pdu, relay};
 
@@ -288,7 +288,11 @@ fn descriptors() -> usize {
 
 #[expect(clippy::print_stdout, reason = "shown if it fails: where that was")]
 fn give_everything_up(backend: &str) {
-    for kind in [Kind::MEMORY, Kind::SOCKETPAIR, Kind::MESSAGE_OVER_UNIX] {
+    for kind in [
+        contract::MEMORY,
+        contract::SOCKETPAIR,
+        contract::MESSAGE_OVER_UNIX,
+    ] {
         for operation in &OPERATIONS {
             for first in [First::Request, First::Handles, First::Peer, First::Context] {
                 for steps in 0..STEPS {

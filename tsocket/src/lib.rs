@@ -4,6 +4,8 @@
 mod address;
 mod buffers;
 mod chunk;
+#[cfg(feature = "contract-tests")]
+pub mod contract;
 mod copy;
 mod credentials;
 mod datagram;
