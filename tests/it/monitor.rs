@@ -330,3 +330,26 @@ fn small_reads_beside_a_monitor_hold_no_more_than_stated() {
     }
     drop((gone, memory::stream_pair(&ctx)));
 }
+
+#[test]
+fn fail_first_changes_nothing_while_the_peer_is_there() {
+    for_every_kind(|Ends { ctx, near, far, .. }| {
+        near.set_fail_first(true);
+        far.set_fail_first(true);
+        for round in 0..5 {
+            let sent = near.writev(pattern(round, 60_000));
+            let back = far.writev(pattern(round + 7, 60_000));
+            let (read, answer) = (far.readv(vec![0; 60_000]), near.readv(vec![0; 50_000]));
+            assert!(done(&ctx, read) == pattern(round, 60_000));
+            assert!(done(&ctx, answer) == pattern(round + 7, 50_000));
+            done(&ctx, sent);
+            let mut rest = Vec::new();
+            while rest.len() < 10_000 {
+                rest.extend_from_slice(&done(&ctx, near.read(3_000)));
+            }
+            assert!(rest == pattern(round + 7 + 50_000, 10_000));
+            done(&ctx, back);
+        }
+        expect_rest(&ctx);
+    });
+}

@@ -45,8 +45,9 @@ use crate::{Address, Credentials, Failed, errors};
 /// # Ends and errors
 /// The end of the stream belongs to the read side and is not sticky: [`read`](Self::read) gives no
 /// bytes, [`readv`](Self::readv) fails with `EPIPE`, and writing goes on. The first error of the
-/// connection is sticky: later operations fail with it. No error hides bytes that have arrived. Misuse
-/// (`EBUSY`, `EINVAL`, `EMSGSIZE`) disturbs nothing.
+/// connection is sticky: later operations fail with it. No error hides bytes that have arrived, unless
+/// [`set_fail_first`](Self::set_fail_first) says so. Misuse (`EBUSY`, `EINVAL`, `EMSGSIZE`) disturbs
+/// nothing.
 ///
 /// | Condition | `raw_os_error()` |
 /// |---|---|
