@@ -1,5 +1,6 @@
 //! Stories that cross the crates.
 
+mod addresses;
 mod always_ready;
 mod combine;
 mod datagrams;
