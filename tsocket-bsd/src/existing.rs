@@ -70,7 +70,7 @@ fn check_stream(fd: &OwnedFd) -> io::Result<()> {
 }
 
 /// Does what sockets of our own are born with.
-fn prepare(fd: &OwnedFd) -> io::Result<()> {
+pub(crate) fn prepare(fd: &OwnedFd) -> io::Result<()> {
     fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
     fcntl_setfd(fd, fcntl_getfd(fd)? | FdFlags::CLOEXEC)?;
     #[cfg(target_vendor = "apple")]
