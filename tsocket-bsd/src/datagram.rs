@@ -105,12 +105,13 @@ impl DatagramOptions {
 #[doc(alias = "tdgram_unix_socket")]
 pub fn datagram(ctx: &Context, local: &Address, options: &DatagramOptions) -> io::Result<Datagram> {
     let at = options.remote.as_ref().unwrap_or(local);
+    let is_bound = match &options.remote {
+        Some(remote) => address::has_to_be_bound(local, remote)?,
+        None => true,
+    };
     let fd = socket::new(address::family(at)?, SocketType::DGRAM)?;
     options.socket.apply(fd.as_fd(), SocketUse::Datagram, at)?;
-    let path = match &options.remote {
-        Some(remote) if !address::has_to_be_bound(local, remote)? => None,
-        _ => bind(&fd, local)?,
-    };
+    let path = if is_bound { bind(&fd, local)? } else { None };
     if let Some(remote) = &options.remote {
         net::connect(&fd, &address::to_system(remote)?)?;
     }
