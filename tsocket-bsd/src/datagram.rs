@@ -59,8 +59,8 @@ impl DatagramOptions {
 ///
 /// Receiving costs one system call for each datagram, and one wait for each batch of up to 16, which are
 /// as many as were there at once lately: three calls for an answer to a datagram that comes alone, little
-/// more than two under load. `recvmmsg(2)` and `sendmmsg(2)` are not used: they save what remains of
-/// entering the kernel, which is lost again by filling their tables.
+/// more than two under load. `recvmmsg(2)` and `sendmmsg(2)` are not used: measured beside it, what they
+/// save is no more than the noise.
 ///
 /// Sending waits for room in the socket's buffer and in the queue of a unix receiver. Where the kernel
 /// cannot tell when there is some (a unix receiver that the socket is not connected with, `ENOBUFS`,
