@@ -73,7 +73,7 @@ fn check_stream(fd: &OwnedFd, families: &[AddressFamily]) -> io::Result<()> {
 }
 
 /// Does what sockets of our own are born with.
-fn prepare(fd: &OwnedFd) -> io::Result<()> {
+pub(crate) fn prepare(fd: &OwnedFd) -> io::Result<()> {
     fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
     fcntl_setfd(fd, fcntl_getfd(fd)? | FdFlags::CLOEXEC)?;
     #[cfg(target_vendor = "apple")]
