@@ -7,6 +7,7 @@
 //! | [`connect()`] | [`Stream`](tsocket::Stream) | TCP and unix streams, as the client |
 //! | [`listen()`] | [`Listener`](tsocket::Listener) | TCP and unix streams, as the server |
 //! | [`ListenSocket`] | [`Listener`](tsocket::Listener)s | threads, and sockets that listen already |
+//! | [`inherited()`] | descriptors | sockets of a service manager |
 //! | [`datagram()`] | [`Datagram`](tsocket::Datagram) | UDP and unix datagrams |
 //! | [`socketpair()`] | two [`Stream`](tsocket::Stream)s | both ends of a unix stream |
 //! | [`stream_from_fd()`] | [`Stream`](tsocket::Stream) | a socket that is connected already |
@@ -40,6 +41,7 @@ mod address;
 mod connect;
 mod datagram;
 mod existing;
+mod inherited;
 mod listen;
 mod pair;
 mod socket;
@@ -51,5 +53,6 @@ mod watched;
 pub use connect::{ConnectOptions, connect};
 pub use datagram::{DatagramOptions, datagram};
 pub use existing::stream_from_fd;
+pub use inherited::{Inherited, inherited};
 pub use listen::{ListenOptions, ListenSocket, listen};
 pub use pair::socketpair;
