@@ -1,5 +1,6 @@
 //! Servers: what they accept, which limits they keep, and how they stop.
 
+mod abuse;
 mod limits;
 mod stopping;
 

@@ -26,18 +26,20 @@ fn serve() -> Result<(), String> {
         announce(Options::help());
         return Ok(());
     };
-    let is_default = options.common.listen.is_empty();
+    let mut opened = Opened::new(options.threads);
+    if options.common.listen.is_empty() {
+        opened.inherit()?;
+    }
+    let is_default = options.common.listen.is_empty() && opened.listening.is_empty();
     if is_default {
         options.common.listen.push("tcp:127.0.0.1:7777".parse()?);
     }
     let daemon = start(&options)?;
-    let addresses = &options.common.listen;
-    let (streams, datagrams): (Vec<_>, Vec<_>) = addresses
-        .iter()
-        .partition(|address| matches!(address.kind, Kind::Tcp | Kind::Unix));
-    let mut opened = Opened::open(streams, options.threads)?;
-    for address in datagrams {
-        opened.listening.push(answer(&daemon, address)?);
+    for address in &options.common.listen {
+        match address.kind {
+            Kind::Tcp | Kind::Unix => opened.open(address)?,
+            Kind::Udp | Kind::UnixDatagram => opened.listening.push(answer(&daemon, address)?),
+        }
     }
     let mut shares = opened.shares.into_iter();
     accept(&daemon, &options, shares.next().unwrap_or_default())?;
