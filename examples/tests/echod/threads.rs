@@ -42,6 +42,7 @@ fn threads_share_the_connections_of_each_address() {
     for client in &mut clients {
         client.expect_end();
     }
+    drop(clients);
     let status = daemon.expect_exit(Duration::from_secs(10));
     assert_eq!(status.code(), Some(0), "{status}");
     assert!(!daemon.path(Kind::Unix).exists(), "the file is left behind");
@@ -88,5 +89,6 @@ fn sockets_of_a_service_manager_are_listened_on() {
     client.expect_echo(b"hello");
     daemon.signal(Signal::TERM);
     client.expect_end();
+    drop(client);
     assert_eq!(daemon.expect_exit(LIMIT).code(), Some(0));
 }
