@@ -2,6 +2,7 @@
 
 mod always_ready;
 mod combine;
+mod copies;
 mod credentials;
 mod datagrams;
 mod deps;
@@ -13,10 +14,12 @@ mod groups;
 mod handlers;
 mod immediates;
 mod intervals;
+mod leaving;
 mod listeners;
 mod loop_order;
 mod matrix;
 mod memory;
+mod monitor;
 mod npa;
 mod own_kinds;
 mod pdu;
@@ -50,5 +53,6 @@ mod upstream_fd;
 mod upstream_fd3;
 mod upstream_queue;
 mod upstream_req;
+mod upstream_stream;
 mod upstream_threads;
 mod wait_limit;

@@ -10,6 +10,7 @@
 //! | [`inherited()`] | descriptors | sockets of a service manager |
 //! | [`datagram()`] | [`Datagram`](tsocket::Datagram) | UDP and unix datagrams |
 //! | [`socketpair()`] | two [`Stream`](tsocket::Stream)s | both ends of a unix stream |
+//! | [`FdPassing`] | a [`Stream`](tsocket::Stream) | a unix stream whose bytes descriptors travel with |
 //! | [`stream_from_fd()`] | [`Stream`](tsocket::Stream) | a socket that is connected already |
 //!
 //! Every descriptor is non-blocking and closed on exec from birth, no write raises `SIGPIPE`, and
@@ -44,6 +45,7 @@ mod existing;
 mod inherited;
 mod listen;
 mod pair;
+mod passing;
 mod socket;
 mod stream;
 mod sys;
@@ -56,3 +58,4 @@ pub use existing::stream_from_fd;
 pub use inherited::{Inherited, inherited};
 pub use listen::{ListenOptions, ListenSocket, listen};
 pub use pair::socketpair;
+pub use passing::{FDS_MAX, FdPassing};
