@@ -13,8 +13,7 @@ use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen};
 fn tcp(ctx: &Context, _: &TempDir) -> Listener {
     let any_port =
         Address::from_strings(Family::Ipv4, Some("127.0.0.1"), 0).expect("that is an address");
-    listen(ctx, &any_port, &ListenOptions::default().tcp_nodelay(false))
-        .expect("the address is free")
+    listen(ctx, &any_port, &ListenOptions::default()).expect("the address is free")
 }
 
 fn unix(ctx: &Context, directory: &TempDir) -> Listener {
@@ -40,7 +39,7 @@ fn of_every_kind(story: fn(&Context, &Listener)) {
 fn connections_are_accepted_in_the_order_in_which_they_came() {
     of_every_kind(|ctx, listener| {
         let at = listener.local_address().unwrap();
-        let options = ConnectOptions::default().tcp_nodelay(false);
+        let options = ConnectOptions::default();
         let clients: Vec<_> = (0..5)
             .map(|_| done(ctx, connect(ctx, &at, &options)))
             .collect();

@@ -1,10 +1,11 @@
 //! BSD sockets on the tevent reactor: TCP, UDP and unix sockets as `tsocket` endpoints.
 //!
-//! Four functions make endpoints of the kinds in [`tsocket`]; everything else is done with those:
+//! These functions make endpoints of the kinds in [`tsocket`]; everything else is done with those:
 //!
 //! | Function | Gives | For |
 //! |---|---|---|
 //! | [`connect()`] | [`Stream`](tsocket::Stream) | TCP and unix streams, as the client |
+//! | [`connect_host()`] | [`Stream`](tsocket::Stream) | TCP to a name, which is looked up |
 //! | [`listen()`] | [`Listener`](tsocket::Listener) | TCP and unix streams, as the server |
 //! | [`datagram()`] | [`Datagram`](tsocket::Datagram) | UDP and unix datagrams |
 //! | [`socketpair()`] | two [`Stream`](tsocket::Stream)s | both ends of a unix stream |
@@ -38,13 +39,15 @@ mod address;
 mod connect;
 mod datagram;
 mod listen;
+mod options;
 mod pair;
 mod socket;
 mod stream;
 mod unix_path;
 mod watched;
 
-pub use connect::{ConnectOptions, connect};
+pub use connect::{ConnectOptions, HostError, connect, connect_host};
 pub use datagram::{DatagramOptions, datagram};
 pub use listen::{ListenOptions, listen};
+pub use options::{KeepAlive, SocketOptions, SocketUse, WrongOption};
 pub use pair::socketpair;

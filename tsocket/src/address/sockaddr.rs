@@ -125,6 +125,13 @@ impl Address {
     }
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn number(family: AddressFamily) -> u16 {
+    family.as_raw()
+}
+
+/// Elsewhere it is one byte.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn number(family: AddressFamily) -> u16 {
     family.as_raw().into()
 }
