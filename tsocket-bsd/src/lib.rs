@@ -8,6 +8,7 @@
 //! | [`connect_host()`] | [`Stream`](tsocket::Stream) | TCP to a name, which is looked up |
 //! | [`listen()`] | [`Listener`](tsocket::Listener) | TCP and unix streams, as the server |
 //! | [`datagram()`] | [`Datagram`](tsocket::Datagram) | UDP and unix datagrams |
+//! | [`datagram_from_fd()`] | [`Datagram`](tsocket::Datagram) | a datagram socket that is there already |
 //! | [`socketpair()`] | two [`Stream`](tsocket::Stream)s | both ends of a unix stream |
 //!
 //! Every descriptor is non-blocking and closed on exec from birth, no write raises `SIGPIPE`, and
@@ -47,7 +48,7 @@ mod unix_path;
 mod watched;
 
 pub use connect::{ConnectOptions, HostError, connect, connect_host};
-pub use datagram::{DatagramOptions, datagram};
+pub use datagram::{DatagramOptions, datagram, datagram_from_fd};
 pub use listen::{ListenOptions, listen};
 pub use options::{KeepAlive, SocketOptions, SocketUse, WrongOption};
 pub use pair::socketpair;
