@@ -10,6 +10,7 @@
 //! | [`datagram()`] | [`Datagram`](tsocket::Datagram) | UDP and unix datagrams |
 //! | [`datagram_from_fd()`] | [`Datagram`](tsocket::Datagram) | a datagram socket that is there already |
 //! | [`socketpair()`] | two [`Stream`](tsocket::Stream)s | both ends of a unix stream |
+//! | [`stream_from_fd()`] | [`Stream`](tsocket::Stream) | a socket that is connected already |
 //!
 //! Every descriptor is non-blocking and closed on exec from birth, no write raises `SIGPIPE`, and
 //! socket files are private from birth. Errors carry the errno of the system call that failed
@@ -39,16 +40,21 @@
 mod address;
 mod connect;
 mod datagram;
+mod existing;
 mod listen;
 mod options;
 mod pair;
 mod socket;
 mod stream;
+mod sys;
 mod unix_path;
 mod watched;
 
 pub use connect::{ConnectOptions, HostError, connect, connect_host};
 pub use datagram::{DatagramOptions, datagram, datagram_from_fd};
+pub use connect::{ConnectOptions, connect};
+pub use datagram::{DatagramOptions, datagram};
+pub use existing::stream_from_fd;
 pub use listen::{ListenOptions, listen};
 pub use options::{KeepAlive, SocketOptions, SocketUse, WrongOption};
 pub use pair::socketpair;
