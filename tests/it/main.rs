@@ -4,6 +4,7 @@ mod addresses;
 mod always_ready;
 mod combine;
 mod credentials;
+mod datagram_calls;
 mod datagrams;
 mod deps;
 mod differences;

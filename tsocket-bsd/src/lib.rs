@@ -52,8 +52,6 @@ mod watched;
 
 pub use connect::{ConnectOptions, HostError, connect, connect_host};
 pub use datagram::{DatagramOptions, datagram, datagram_from_fd};
-pub use connect::{ConnectOptions, connect};
-pub use datagram::{DatagramOptions, datagram};
 pub use existing::stream_from_fd;
 pub use listen::{ListenOptions, listen};
 pub use options::{KeepAlive, SocketOptions, SocketUse, WrongOption};

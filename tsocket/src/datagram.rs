@@ -138,7 +138,7 @@ impl Datagram {
     /// While it waits it owns no buffer.
     ///
     /// # Cancellation
-    /// Nothing is lost: a datagram that has not been delivered stays for the next receive.
+    /// A datagram stays for the next receive, unless the request has finished with it.
     ///
     /// # Errors
     /// `EBUSY` if a receive is outstanding; `EMSGSIZE` for a datagram of more than 64 KiB, which is

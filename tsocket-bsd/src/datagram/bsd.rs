@@ -26,8 +26,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(1);
 /// part of the work, and a flood leaves room for others.
 const BATCH_MAX: u32 = 16;
 
-/// How many batches in a row have to be filled before the next may be larger, which costs a call that
-/// finds nothing if no more have come.
+/// How many datagrams have to come in filled batches before the next may be larger: if no more have
+/// come, that costs a call that finds nothing.
 const FILLED_TO_GROW: u32 = 8;
 
 /// A datagram socket.
@@ -49,7 +49,9 @@ struct BsdDatagram {
 struct Batch {
     left: u32,
     taken: u32,
+    // Invariant: 1 to `BATCH_MAX`.
     size: u32,
+    // Datagrams of the batches that were filled since the size was last another.
     filled: u32,
 }
 
@@ -72,8 +74,8 @@ impl Batch {
         self.taken += 1;
         self.left -= 1;
         if self.left == 0 {
-            self.filled += 1;
-            if self.filled == FILLED_TO_GROW {
+            self.filled += self.taken;
+            if self.filled >= FILLED_TO_GROW {
                 self.size = (self.size * 2).min(BATCH_MAX);
                 self.filled = 0;
             }
