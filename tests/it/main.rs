@@ -1,9 +1,11 @@
 //! Stories that cross the crates.
 
+mod addresses;
 mod always_ready;
 mod combine;
 mod copies;
 mod credentials;
+mod datagram_calls;
 mod datagrams;
 mod deps;
 mod differences;

@@ -65,8 +65,11 @@ impl Answerer {
         match result {
             Ok((chunk, from)) => self.answer(chunk, &from),
             Err(error) if is_over(&error) => self.end(),
-            // What came of an earlier answer, such as ECONNREFUSED: nobody is waiting for that one.
-            Err(_) => self.receive(),
+            // What came of an earlier answer, such as ECONNREFUSED: nobody is waiting for that one. The
+            // next error has to be told by the kernel first, so this does not spin.
+            Err(_) if self.datagram.local_address().is_ok() => self.receive(),
+            // Closed: the next receive would fail at once, and for ever.
+            Err(_) => self.end(),
         }
     }
 
