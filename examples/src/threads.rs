@@ -4,7 +4,8 @@ use std::io;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
-use tsocket_bsd::{ListenOptions, ListenSocket, inherited};
+use tsocket::Address;
+use tsocket_bsd::{ListenOptions, ListenSocket, SocketOptions, inherited};
 
 use crate::{Kind, ListenAddress};
 
@@ -32,12 +33,32 @@ impl Opened {
 
     /// Opens `address`, which is one for connections.
     ///
+    /// Each thread has a TCP socket of its own, and the kernel deals connections out among them; threads
+    /// share one unix socket, and whoever is free accepts.
+    ///
     /// # Errors
     /// A line that says why it could not be opened.
     pub fn open(&mut self, address: &ListenAddress) -> Result<(), String> {
-        ListenSocket::open(&address.address, &ListenOptions::default())
-            .and_then(|socket| self.share(socket))
-            .map_err(|error| format!("cannot listen on {address}: {error}"))
+        let opened = match address.kind {
+            Kind::Tcp if self.shares.len() > 1 => self.open_each(&address.address),
+            _ => ListenSocket::open(&address.address, &ListenOptions::default())
+                .and_then(|socket| self.share(socket)),
+        };
+        opened.map_err(|error| format!("cannot listen on {address}: {error}"))
+    }
+
+    fn open_each(&mut self, address: &Address) -> io::Result<()> {
+        let socket = SocketOptions::default().reuse_port(true);
+        let options = ListenOptions::default().socket(socket);
+        let first = ListenSocket::open(address, &options)?;
+        // Its port is known now, and the same for all.
+        let local = first.local_address()?;
+        for share in self.shares.iter_mut().skip(1) {
+            share.push(ListenSocket::open(&local, &options)?);
+        }
+        self.shares[0].push(first);
+        self.listening.push(Kind::Tcp.display(&local)?);
+        Ok(())
     }
 
     /// Takes the sockets that a service manager has passed, all of them for connections; none if it was

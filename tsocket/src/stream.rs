@@ -2,8 +2,8 @@
 
 mod core;
 mod disconnect;
-mod metered;
 mod leave;
+mod metered;
 mod monitor;
 mod ops;
 mod pdu;
@@ -20,8 +20,8 @@ use std::rc::Rc;
 use tevent::{Completer, Context, Request};
 
 pub use disconnect::{DISCONNECT_BYTES, DISCONNECT_TIME};
-pub(crate) use metered::Meter;
 pub use leave::Refused;
+pub(crate) use metered::Meter;
 pub use ops::StreamOps;
 pub use transport::Transport;
 

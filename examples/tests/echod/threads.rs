@@ -1,6 +1,6 @@
 //! `echod` with several threads, and with sockets that were passed to it.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -50,6 +50,27 @@ fn threads_share_the_connections_of_each_address() {
 }
 
 #[test]
+fn threads_share_a_udp_port() {
+    let mut daemon = Daemon::listening(&[Kind::Udp, Kind::UnixDatagram], &["--threads", "3"]);
+    let address = daemon.inet_address(Kind::Udp);
+    for index in 0..30 {
+        // A port of its own each time, by which the kernel chooses the thread.
+        let client = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+        client
+            .set_read_timeout(Some(LIMIT))
+            .expect("a socket takes timeouts");
+        client
+            .send_to(&[index], address)
+            .expect("loopback has room");
+        let mut answer = [0; 2];
+        let answered = client.recv(&mut answer).expect("a thread answers");
+        assert_eq!((answered, answer[0]), (1, index));
+    }
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.expect_exit(LIMIT).code(), Some(0));
+}
+
+#[test]
 fn each_thread_tells_what_is_outstanding() {
     let mut daemon = Daemon::listening(&[Kind::Unix], &["--threads", "2"]);
     let mut client = Client::connect(&daemon, Kind::Unix);
@@ -63,14 +84,14 @@ fn each_thread_tells_what_is_outstanding() {
 #[test]
 fn a_connection_limit_is_shared_by_the_threads() {
     let options = ["--threads", "2", "--max-connections", "4"];
-    let daemon = Daemon::listening(&[Kind::Tcp], &options);
+    let daemon = Daemon::listening(&[Kind::Unix], &options);
     let mut clients: Vec<_> = (0..4)
-        .map(|_| Client::connect(&daemon, Kind::Tcp))
+        .map(|_| Client::connect(&daemon, Kind::Unix))
         .collect();
     for client in &mut clients {
         client.expect_echo(b"served");
     }
-    let mut above = Client::connect(&daemon, Kind::Tcp);
+    let mut above = Client::connect(&daemon, Kind::Unix);
     above.send(b"me too");
     assert!(!above.is_readable_within(Duration::from_millis(200)));
     drop(clients.pop());

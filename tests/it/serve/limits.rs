@@ -143,6 +143,24 @@ fn limits_that_are_taken_away_end_nobody() {
     });
 }
 
+async fn take_out(stream: Stream) -> std::io::Result<()> {
+    let (fd, _) = stream.into_parts()?;
+    pending::<()>().await;
+    drop(fd);
+    Ok(())
+}
+
+#[test]
+fn a_descriptor_that_was_taken_out_is_not_timed() {
+    told(&Limits::default(), take_out, |world| {
+        let _client = world.connect();
+        world.expect_active(1);
+        settle(&world.ctx);
+        world.pass(Duration::from_secs(1_000_000));
+        world.expect_active(1);
+    });
+}
+
 async fn wait_for_ever(stream: Stream) -> std::io::Result<()> {
     pending::<()>().await;
     drop(stream);

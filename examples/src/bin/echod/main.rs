@@ -11,7 +11,7 @@ use std::rc::Rc;
 use tevent_examples::{
     Daemon, Kind, ListenAddress, Opened, Share, Threads, announce, announce_listening,
 };
-use tsocket_bsd::DatagramOptions;
+use tsocket_bsd::{DatagramOptions, SocketOptions};
 
 use crate::connection::Connection;
 use crate::datagrams::Answerer;
@@ -35,10 +35,18 @@ fn serve() -> Result<(), String> {
         options.common.listen.push("tcp:127.0.0.1:7777".parse()?);
     }
     let daemon = start(&options)?;
+    let is_shared = options.threads > 1;
+    let mut udp = Vec::new();
     for address in &options.common.listen {
         match address.kind {
             Kind::Tcp | Kind::Unix => opened.open(address)?,
-            Kind::Udp | Kind::UnixDatagram => opened.listening.push(answer(&daemon, address)?),
+            Kind::Udp | Kind::UnixDatagram => {
+                let local = answer(&daemon, address, is_shared)?;
+                if address.kind == Kind::Udp {
+                    udp.push(local.parse::<ListenAddress>()?);
+                }
+                opened.listening.push(local);
+            }
         }
     }
     let mut shares = opened.shares.into_iter();
@@ -46,6 +54,9 @@ fn serve() -> Result<(), String> {
     let threads = Threads::start(shares, move |share, started| {
         let daemon = start(&options)?;
         accept(&daemon, &options, share)?;
+        for address in &udp {
+            answer(&daemon, address, is_shared)?;
+        }
         started.tell();
         daemon.run()
     })?;
@@ -75,10 +86,13 @@ fn accept(daemon: &Rc<Daemon>, options: &Options, share: Share) -> Result<(), St
     Ok(())
 }
 
-/// Answers the datagrams that come to `address`, and returns it with its port resolved.
-fn answer(daemon: &Rc<Daemon>, address: &ListenAddress) -> Result<String, String> {
+/// Answers the datagrams that come to `address`, which threads may share, and returns it with its port
+/// resolved.
+fn answer(daemon: &Rc<Daemon>, address: &ListenAddress, is_shared: bool) -> Result<String, String> {
     let open = || -> io::Result<String> {
-        let options = DatagramOptions::default();
+        let has_port = address.kind == Kind::Udp;
+        let socket = SocketOptions::default().reuse_port(is_shared && has_port);
+        let options = DatagramOptions::default().socket(socket);
         let datagram = tsocket_bsd::datagram(daemon.context(), &address.address, &options)?;
         let local = datagram.local_address()?;
         let (answerer, request) = Answerer::start(daemon.context(), datagram);
