@@ -108,6 +108,20 @@ fn a_request_with_a_way_of_its_own_to_end_is_asked_once() {
 }
 
 #[test]
+fn a_drain_time_without_end_lets_everybody_finish() {
+    told(&Limits::default().drain(Duration::MAX), flood, |world| {
+        let client = world.connect();
+        done(&world.ctx, client.writev(&b"!"[..]));
+        settle(&world.ctx);
+        let stopped = world.server.stop();
+        world.pass(Limits::WRITE_STALL / 2);
+        assert_eq!(world.server.counts().active, 1);
+        drop(client);
+        assert_eq!(done(&world.ctx, stopped).left, 0);
+    });
+}
+
+#[test]
 fn dropping_a_server_ends_everything_at_once() {
     on_every_backend(|ctx| {
         let listener = listener(ctx);
