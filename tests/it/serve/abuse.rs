@@ -18,6 +18,9 @@ use super::localhost;
 /// How many events one wait brings, at least.
 const EVENTS: usize = 256;
 
+/// Why an address has a number and a port.
+const INET: &str = "it is one of IPv4";
+
 /// Answers each byte with one, and counts the answers.
 async fn answer(stream: Stream, answers: Rc<Cell<usize>>) -> io::Result<()> {
     loop {
@@ -33,8 +36,8 @@ async fn answer(stream: Stream, answers: Rc<Cell<usize>>) -> io::Result<()> {
 }
 
 fn answering(ctx: &Context, answers: &Rc<Cell<usize>>) -> (Server, SocketAddr) {
-    let listener = listen(ctx, &localhost(), &ListenOptions::default()).unwrap();
-    let at = listener.local_address().unwrap();
+    let listener = listen(ctx, &localhost(), &ListenOptions::default()).expect("a port is free");
+    let at = listener.local_address().expect("it listens");
     let weak = ctx.downgrade();
     let answers = answers.clone();
     let server = listener.serve(Limits::default(), move |stream, _: Address| {
@@ -43,7 +46,7 @@ fn answering(ctx: &Context, answers: &Rc<Cell<usize>>) -> (Server, SocketAddr) {
     });
     (
         server,
-        SocketAddr::new(at.ip().unwrap(), at.port().unwrap()),
+        SocketAddr::new(at.ip().expect(INET), at.port().expect(INET)),
     )
 }
 

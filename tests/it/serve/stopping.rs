@@ -17,12 +17,12 @@ use super::{echo, flood, localhost, told};
 const QUIET: Duration = Duration::from_millis(100);
 
 fn listener(ctx: &Context) -> Listener {
-    listen(ctx, &localhost(), &ListenOptions::default()).unwrap()
+    listen(ctx, &localhost(), &ListenOptions::default()).expect("a port is free")
 }
 
 #[track_caller]
 fn connected(ctx: &Context, listener: &Listener) -> Stream {
-    let at = listener.local_address().unwrap();
+    let at = listener.local_address().expect("it listens");
     done(ctx, connect(ctx, &at, &ConnectOptions::default()))
 }
 
