@@ -22,12 +22,17 @@ const EVENTS: usize = 256;
 const INET: &str = "it is one of IPv4";
 
 /// Answers each byte with one, and counts the answers.
-async fn answer(stream: Stream, answers: Rc<Cell<usize>>) -> io::Result<()> {
+async fn answer(
+    stream: Stream,
+    answers: Rc<Cell<usize>>,
+    flooded: Rc<Cell<usize>>,
+) -> io::Result<()> {
     loop {
         let chunk = stream.read(64 * 1024).await?;
         if chunk.is_empty() {
             return Ok(());
         }
+        flooded.set(flooded.get() + chunk.len());
         if chunk.len() == 1 {
             stream.writev(chunk).await?;
             answers.set(answers.get() + 1);
@@ -35,14 +40,18 @@ async fn answer(stream: Stream, answers: Rc<Cell<usize>>) -> io::Result<()> {
     }
 }
 
-fn answering(ctx: &Context, answers: &Rc<Cell<usize>>) -> (Server, SocketAddr) {
+fn answering(
+    ctx: &Context,
+    answers: &Rc<Cell<usize>>,
+    flooded: &Rc<Cell<usize>>,
+) -> (Server, SocketAddr) {
     let listener = listen(ctx, &localhost(), &ListenOptions::default()).expect("a port is free");
     let at = listener.local_address().expect("it listens");
     let weak = ctx.downgrade();
-    let answers = answers.clone();
+    let (answers, flooded) = (answers.clone(), flooded.clone());
     let server = listener.serve(Limits::default(), move |stream, _: Address| {
         let ctx = weak.upgrade().expect("it runs this");
-        ctx.spawn(answer(stream, answers.clone()))
+        ctx.spawn(answer(stream, answers.clone(), flooded.clone()))
     });
     (
         server,
@@ -54,8 +63,8 @@ fn answering(ctx: &Context, answers: &Rc<Cell<usize>>) -> (Server, SocketAddr) {
 fn beside_a_flood_everybody_else_is_served_once_per_round() {
     on_every_backend(|ctx| {
         let count = scaled(150, 999);
-        let answers = Rc::new(Cell::new(0));
-        let (server, at) = answering(ctx, &answers);
+        let (answers, flooded) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (server, at) = answering(ctx, &answers, &flooded);
         let mut clients: Vec<_> = (0..count)
             .map(|_| {
                 let client = TcpStream::connect(at).unwrap();
@@ -75,6 +84,7 @@ fn beside_a_flood_everybody_else_is_served_once_per_round() {
         };
         run_to(ctx, || server.counts().active == count + 1);
         let mut rounds = Vec::new();
+        let start = (ctx.stats().waits, flooded.get());
         for turn in 1..=4 {
             for client in &mut clients {
                 client.write_all(b"?").unwrap();
@@ -86,12 +96,19 @@ fn beside_a_flood_everybody_else_is_served_once_per_round() {
                 client.read_exact(&mut [0]).unwrap();
             }
         }
+        let waits = usize::try_from(ctx.stats().waits - start.0).unwrap();
+        let share = (flooded.get() - start.1) / (waits + 1);
         is_over.store(true, Ordering::Relaxed);
         drop(server);
         flooding.join().unwrap();
         // The wait that finds them, one more for each answer that did not fit, and one that had begun.
         let most = u64::try_from(2 + count / EVENTS).unwrap();
         assert!(rounds.iter().all(|round| *round <= most), "{rounds:?}");
+        // Nor is a round held up by more of the flood than one read brings, and what was read ahead.
+        assert!(
+            share <= 80 * 1024,
+            "{share} bytes of the flood in each round"
+        );
     });
 }
 
