@@ -38,6 +38,7 @@ mod remote;
 mod request_model;
 mod requests;
 mod requests_ended;
+mod serve;
 mod signals;
 mod sim;
 mod steps;
