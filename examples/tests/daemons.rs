@@ -2,5 +2,6 @@
 
 mod echod;
 mod httpd;
+mod relayd;
 mod rig;
 mod syslogd;

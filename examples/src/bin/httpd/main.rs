@@ -34,7 +34,7 @@ fn serve() -> Result<(), String> {
     let root = Arc::new(root);
     let common = &options.common;
     let daemon = Daemon::new("httpd", common.is_verbose, common.limits())?;
-    let opened = Opened::open(&common.listen, 1)?;
+    let opened = Opened::for_one_thread(&common.listen)?;
     for socket in opened.shares.into_iter().flatten() {
         let (weak, root) = (Rc::downgrade(&daemon), root.clone());
         let accepting = daemon.serve(socket, move |stream, peer| {
