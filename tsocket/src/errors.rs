@@ -39,6 +39,16 @@ pub(crate) fn broken_pipe() -> io::Error {
     Errno::PIPE.into()
 }
 
+/// More than may wait already does.
+pub(crate) fn no_room() -> io::Error {
+    Errno::NOBUFS.into()
+}
+
+/// A session says to have used more bytes than it was offered.
+pub(crate) fn took_too_much() -> io::Error {
+    Errno::INVAL.into()
+}
+
 /// An attempt could not make progress.
 pub(crate) fn would_block() -> io::Error {
     Errno::WOULDBLOCK.into()

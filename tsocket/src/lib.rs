@@ -13,6 +13,7 @@ pub mod pdu;
 mod queued;
 mod read_ahead;
 mod ready;
+pub mod session;
 mod slot;
 mod stream;
 

@@ -112,15 +112,7 @@ impl Stream {
     ) -> io::Result<Self> {
         let ready = Ready::new(ctx);
         let ops = make(ready.clone())?;
-        let transport = Transport {
-            ops,
-            ahead: ReadAhead::default(),
-            pool: ctx.local::<Pool>(),
-            ready,
-        };
-        Ok(Self {
-            core: Core::new(ctx, transport),
-        })
+        Ok(Self::in_front_of(ctx, ops, ready))
     }
 
     /// A stream of `ctx` in front of what `make` makes of the `transport` below it.
@@ -133,6 +125,11 @@ impl Stream {
     ) -> Self {
         let ready = transport.ready();
         let ops = make(transport);
+        Self::in_front_of(ctx, ops, ready)
+    }
+
+    /// A stream of `ctx` in front of `ops`, which tells through `ready`.
+    pub(crate) fn in_front_of(ctx: &Context, ops: Box<dyn StreamOps>, ready: Ready) -> Self {
         let transport = Transport {
             ops,
             ahead: ReadAhead::default(),

@@ -1,0 +1,97 @@
+//! [`establish`], a stream once both sides of its tunnel agree.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+
+use tevent::{Completer, Context, End, Readiness, Request, WeakContext, Work};
+
+use super::Tunnel;
+use super::layer::Layer;
+use crate::errors;
+use crate::ready::{Front, Ready};
+use crate::session::Driver;
+use crate::stream::{Stream, StreamOps as _};
+
+/// Negotiates over `stream`, which it takes over; gives the stream through the tunnel, with what `learn` learns of it.
+pub(crate) fn establish<T: Tunnel, L: 'static>(
+    ctx: &Context,
+    stream: Stream,
+    driver: Driver<T>,
+    kind: &'static str,
+    learn: fn(&mut T) -> L,
+) -> Request<(Stream, L)> {
+    let transport = match stream.into_transport() {
+        Ok(transport) => transport,
+        Err(refused) => return Request::finished(ctx, kind, Err(refused.error)),
+    };
+    let (request, completer) = Request::pair(ctx, kind);
+    let ready = transport.ready();
+    let negotiation = Rc::new(Negotiation {
+        ctx: ctx.downgrade(),
+        ready: ready.clone(),
+        layer: RefCell::new(Some(Layer::new(ctx, transport, driver))),
+        completer: Cell::new(None),
+        learn,
+    });
+    let front: Rc<dyn Front> = negotiation.clone();
+    ready.set_front(Rc::downgrade(&front));
+    completer.set_work(negotiation.clone(), 0);
+    negotiation.completer.set(Some(completer));
+    negotiation.advance();
+    request
+}
+
+/// The front of a stream that nobody can use yet.
+struct Negotiation<T: Tunnel, L: 'static> {
+    ctx: WeakContext,
+    ready: Ready,
+    layer: RefCell<Option<Layer<T>>>,
+    completer: Cell<Option<Completer<(Stream, L)>>>,
+    learn: fn(&mut T) -> L,
+}
+
+impl<T: Tunnel, L: 'static> Negotiation<T, L> {
+    fn advance(&self) {
+        let Some(mut layer) = self.layer.take() else {
+            return;
+        };
+        let negotiated = match layer.negotiate() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.layer.replace(Some(layer));
+                return;
+            }
+            negotiated => negotiated,
+        };
+        if let Some(completer) = self.completer.take() {
+            completer.finish(negotiated.and_then(|()| self.give(layer)));
+        }
+    }
+
+    fn give(&self, mut layer: Layer<T>) -> io::Result<(Stream, L)> {
+        let ctx = self.ctx.upgrade().ok_or_else(errors::context_gone)?;
+        let learned = (self.learn)(layer.tunnel());
+        // So that the transport tells of what the peer sends while nobody reads.
+        self.ready.schedule(Readiness::READ);
+        let stream = Stream::in_front_of(&ctx, Box::new(layer), self.ready.clone());
+        Ok((stream, learned))
+    }
+}
+
+impl<T: Tunnel, L: 'static> Front for Negotiation<T, L> {
+    fn on_ready(self: Rc<Self>, told: Readiness) {
+        if let Some(layer) = &mut *self.layer.borrow_mut() {
+            layer.told(told);
+        }
+        self.advance();
+    }
+}
+
+impl<T: Tunnel, L: 'static> Work for Negotiation<T, L> {
+    fn stopped(self: Rc<Self>, _: usize, end: End) {
+        drop(self.layer.take());
+        if let (Some(completer), true) = (self.completer.take(), end != End::Dropped) {
+            completer.error(end.into());
+        }
+    }
+}
