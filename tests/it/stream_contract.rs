@@ -23,6 +23,7 @@ kinds! {
     byte_over_memory: BYTE_OVER_MEMORY,
     message_over_unix: MESSAGE_OVER_UNIX,
     byte_over_unix: BYTE_OVER_UNIX,
+    security_layer_over_memory: SECURITY_LAYER_OVER_MEMORY,
 }
 
 #[test]

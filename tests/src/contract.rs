@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::{Ipv6Addr, TcpListener};
 
+use rustix::io::Errno;
 use tevent::Context;
 pub use tsocket::contract::stream::{Ends, Kind, on_every_backend};
 pub use tsocket::contract::{
@@ -11,6 +12,8 @@ pub use tsocket::contract::{
 use tsocket::{Address, Family, Stream, memory};
 use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen, socketpair};
 use tsocket_npa::{byte_mode, message_mode};
+
+use crate::security_layer::{Mechanism, security_layer};
 
 /// Streams in memory.
 pub const MEMORY: Kind = Kind::new("memory", |ctx| Ok(memory::stream_pair(ctx)));
@@ -64,6 +67,13 @@ pub const BYTE_OVER_UNIX: Kind = Kind {
     })
 };
 
+/// A security layer over memory.
+pub const SECURITY_LAYER_OVER_MEMORY: Kind = Kind::new("security layer over memory", |ctx| {
+    layer(ctx, memory::stream_pair(ctx), |ctx, stream| {
+        security_layer(ctx, stream, seal(), unseal())
+    })
+});
+
 /// `kind` with as many bytes in its clauses as the environment asks for.
 #[must_use]
 pub fn scaled_up(kind: Kind) -> Kind {
@@ -71,6 +81,32 @@ pub fn scaled_up(kind: Kind) -> Kind {
         byte_count: crate::scaled(kind.byte_count, 64 << 20),
         ..kind
     }
+}
+
+/// Seals as no real mechanism would: a sum that is checked, and bytes that one cannot read at a glance.
+#[must_use]
+pub fn seal() -> Mechanism {
+    Box::new(|bytes| {
+        let sum = bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        Ok([sum].iter().chain(bytes).map(|byte| byte ^ 0x55).collect())
+    })
+}
+
+/// Undoes what [`seal`] does, or fails with `EBADMSG`.
+#[must_use]
+pub fn unseal() -> Mechanism {
+    Box::new(|token| {
+        let mut bytes: Vec<u8> = token.iter().map(|byte| byte ^ 0x55).collect();
+        let sum = bytes
+            .iter()
+            .skip(1)
+            .fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        if bytes.first() != Some(&sum) {
+            return Err(Errno::BADMSG.into());
+        }
+        bytes.remove(0);
+        Ok(bytes)
+    })
 }
 
 fn has_ipv6() -> bool {

@@ -3,6 +3,8 @@
 pub mod contract;
 mod log;
 mod random;
+#[path = "../../tsocket/examples/security_layer/layer.rs"]
+pub mod security_layer;
 mod signals;
 #[cfg(target_os = "linux")]
 mod sys;

@@ -159,7 +159,11 @@ impl Io {
         self.shared.unsent.borrow_mut().take_all()
     }
 
-    pub(super) fn with_slices<R>(&self, max: usize, attempt: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
+    pub(super) fn with_slices<R>(
+        &self,
+        max: usize,
+        attempt: impl FnOnce(&[IoSlice<'_>]) -> R,
+    ) -> R {
         self.shared.unsent.borrow().with_slices(max, attempt)
     }
 

@@ -268,7 +268,11 @@ impl<S: 'static> Runner<S> {
     /// Closes at once; what is outstanding is given up.
     fn stop(&self) -> (Option<Completer<S>>, Option<Driver<S>>) {
         self.io.shut();
-        drop((self.reading.take(), self.writing.take(), self.disconnecting.take()));
+        drop((
+            self.reading.take(),
+            self.writing.take(),
+            self.disconnecting.take(),
+        ));
         self.again.cancel();
         self.stream.abort();
         (self.completer.take(), self.driver.take())
@@ -284,7 +288,6 @@ impl<S: Session> Work for Runner<S> {
         drop(driver);
     }
 }
-
 
 /// Closes the stream of a session that panics.
 struct Guard<'a, S: 'static>(Option<&'a Runner<S>>);

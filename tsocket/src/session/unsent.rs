@@ -75,7 +75,11 @@ impl Unsent {
     }
 
     /// Lends the first bytes, at most `max`, to one attempt.
-    pub(super) fn with_slices<R>(&self, max: usize, attempt: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
+    pub(super) fn with_slices<R>(
+        &self,
+        max: usize,
+        attempt: impl FnOnce(&[IoSlice<'_>]) -> R,
+    ) -> R {
         let mut slices = [IoSlice::new(&[]); OFFERED_COUNT];
         let mut count = 0;
         let mut left = max;

@@ -10,7 +10,7 @@ use super::Tunnel;
 use crate::chunk::Pool;
 use crate::session::Driver;
 use crate::stream::{StreamOps, Transport};
-use crate::{Address, errors};
+use crate::{Address, Credentials, errors};
 
 /// The most that is received at once, in bytes: a record of TLS and some more.
 const RECEIVED_LEN: usize = 20 << 10;
@@ -32,6 +32,8 @@ pub(super) struct Layer<T: Tunnel> {
     batch: usize,
     // Whether the own side has ended, and if so, whether the peer was told.
     finished: Option<bool>,
+    // It ends as soon as what waits has gone out.
+    ends_later: bool,
     // A read waits for room to answer.
     awaits_flush: bool,
     failed: Option<io::Error>,
@@ -51,6 +53,7 @@ impl<T: Tunnel> Layer<T> {
             is_sealed: false,
             batch: 0,
             finished: None,
+            ends_later: false,
             awaits_flush: false,
             failed: None,
             write_failed: None,
@@ -78,6 +81,15 @@ impl<T: Tunnel> Layer<T> {
 
     /// Sends what waits; an error is kept for the write side.
     fn flush(&mut self) -> io::Result<()> {
+        self.send_waiting()?;
+        if mem::take(&mut self.ends_later) {
+            let ended = self.end_own_side();
+            self.ends_later = matches!(ended, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        }
+        Ok(())
+    }
+
+    fn send_waiting(&mut self) -> io::Result<()> {
         if let Some(error) = &self.write_failed {
             return Err(errors::again(error));
         }
@@ -98,7 +110,11 @@ impl<T: Tunnel> Layer<T> {
                     self.driver.io().taken(len);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.batch = if self.transport.is_mid_write() { offered } else { 0 };
+                    self.batch = if self.transport.is_mid_write() {
+                        offered
+                    } else {
+                        0
+                    };
                     return Err(error);
                 }
                 Err(error) => return Err(self.fail_writing(&error)),
@@ -119,6 +135,18 @@ impl<T: Tunnel> Layer<T> {
         let is_told = io.quietly(|| self.tunnel().finish(&io))?;
         self.finished = Some(is_told);
         Ok(is_told)
+    }
+
+    fn end_own_side(&mut self) -> io::Result<()> {
+        let is_told = match self.finished {
+            Some(is_told) => is_told,
+            None => self.finish()?,
+        };
+        self.send_waiting()?;
+        match self.transport.try_shutdown() {
+            Err(error) if is_told && errors::is_not_supported(&error) => Ok(()),
+            ended => ended,
+        }
     }
 
     /// Whether there is nothing more to come.
@@ -243,15 +271,13 @@ impl<T: Tunnel> StreamOps for Layer<T> {
     }
 
     fn try_shutdown(&mut self) -> io::Result<()> {
-        self.flush()?;
-        let is_told = match self.finished {
-            Some(is_told) => is_told,
-            None => self.finish()?,
-        };
-        self.flush()?;
-        match self.transport.try_shutdown() {
-            Err(error) if is_told && errors::is_not_supported(&error) => Ok(()),
-            ended => ended,
+        match self.send_waiting() {
+            // The rest of a write that was given up: nobody waits for it, and it goes out by itself.
+            Err(error) if error.kind() == ErrorKind::WouldBlock && self.is_sealed => {
+                self.ends_later = true;
+                Ok(())
+            }
+            sent => sent.and_then(|()| self.end_own_side()),
         }
     }
 
@@ -261,6 +287,10 @@ impl<T: Tunnel> StreamOps for Layer<T> {
 
     fn peer_address(&self) -> io::Result<Address> {
         self.transport.peer_address()
+    }
+
+    fn peer_credentials(&self) -> io::Result<Credentials> {
+        self.transport.peer_credentials()
     }
 
     fn told(&mut self, readiness: Readiness) -> Readiness {
