@@ -24,6 +24,9 @@ kinds! {
     message_over_unix: MESSAGE_OVER_UNIX,
     byte_over_unix: BYTE_OVER_UNIX,
     security_layer_over_memory: SECURITY_LAYER_OVER_MEMORY,
+    tls_over_memory: TLS_OVER_MEMORY,
+    tls_over_unix: TLS_OVER_UNIX,
+    tls_over_tcp: TLS_OVER_TCP,
 }
 
 #[test]

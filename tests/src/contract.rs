@@ -14,6 +14,7 @@ use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen, socketpair};
 use tsocket_npa::{byte_mode, message_mode};
 
 use crate::security_layer::{Mechanism, security_layer};
+use crate::tls;
 
 /// Streams in memory.
 pub const MEMORY: Kind = Kind::new("memory", |ctx| Ok(memory::stream_pair(ctx)));
@@ -74,6 +75,20 @@ pub const SECURITY_LAYER_OVER_MEMORY: Kind = Kind::new("security layer over memo
     })
 });
 
+/// TLS over memory.
+pub const TLS_OVER_MEMORY: Kind = Kind::new("TLS over memory", |ctx| {
+    tls::over(ctx, memory::stream_pair(ctx))
+});
+
+/// TLS over unix streams.
+pub const TLS_OVER_UNIX: Kind =
+    Kind::new("TLS over unix", |ctx| tls::over(ctx, connect_unix(ctx)?));
+
+/// TLS over TCP.
+pub const TLS_OVER_TCP: Kind = Kind::new("TLS over tcp", |ctx| {
+    tls::over(ctx, connect_tcp(ctx, "127.0.0.1")?)
+});
+
 /// `kind` with as many bytes in its clauses as the environment asks for.
 #[must_use]
 pub fn scaled_up(kind: Kind) -> Kind {
@@ -128,12 +143,20 @@ fn layer(
     Ok((over(ctx, near)?, over(ctx, far)?))
 }
 
-fn connect_unix(ctx: &Context) -> io::Result<(Stream, Stream)> {
+/// A unix stream, connected to a listener.
+///
+/// # Errors
+/// Those of the system.
+pub fn connect_unix(ctx: &Context) -> io::Result<(Stream, Stream)> {
     let directory = tempfile::tempdir()?;
     connect_to(ctx, &Address::unix(directory.path().join("socket"))?)
 }
 
-fn connect_tcp(ctx: &Context, host: &str) -> io::Result<(Stream, Stream)> {
+/// A TCP stream, connected to a listener on `host`.
+///
+/// # Errors
+/// Those of the system.
+pub fn connect_tcp(ctx: &Context, host: &str) -> io::Result<(Stream, Stream)> {
     connect_to(ctx, &Address::from_strings(Family::Ip, Some(host), 0)?)
 }
 

@@ -8,6 +8,7 @@ pub mod security_layer;
 mod signals;
 #[cfg(target_os = "linux")]
 mod sys;
+pub mod tls;
 
 use std::any::Any;
 use std::env;

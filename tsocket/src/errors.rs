@@ -39,6 +39,12 @@ pub(crate) fn broken_pipe() -> io::Error {
     Errno::PIPE.into()
 }
 
+/// The peer has gone without the word that its protocol has for that.
+#[cfg(feature = "rustls")]
+pub(crate) fn reset() -> io::Error {
+    Errno::CONNRESET.into()
+}
+
 /// More than may wait already does.
 pub(crate) fn no_room() -> io::Error {
     Errno::NOBUFS.into()

@@ -19,6 +19,8 @@ mod ready;
 pub mod session;
 mod slot;
 mod stream;
+#[cfg(feature = "rustls")]
+pub mod tls;
 
 pub use address::{Address, AddressKind, Family};
 pub use buffers::{Buffers, MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
