@@ -27,6 +27,9 @@ kinds! {
     tls_over_memory: TLS_OVER_MEMORY,
     tls_over_unix: TLS_OVER_UNIX,
     tls_over_tcp: TLS_OVER_TCP,
+    tls_over_chaos: TLS_OVER_CHAOS,
+    chaos_over_memory: CHAOS_OVER_MEMORY,
+    chaos_over_tls: CHAOS_OVER_TLS,
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub use tsocket::contract::stream::{Ends, Kind, on_every_backend};
 pub use tsocket::contract::{
     done, end_of, expect_nothing_left, expect_rest, fails, gives_back, pattern,
 };
-use tsocket::{Address, Family, Stream, memory};
+use tsocket::{Address, Chaos, Family, Stream, chaos, memory};
 use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen, socketpair};
 use tsocket_npa::{byte_mode, message_mode};
 
@@ -88,6 +88,31 @@ pub const TLS_OVER_UNIX: Kind =
 pub const TLS_OVER_TCP: Kind = Kind::new("TLS over tcp", |ctx| {
     tls::over(ctx, connect_tcp(ctx, "127.0.0.1")?)
 });
+
+/// Streams that split and delay whatever can be, over memory.
+pub const CHAOS_OVER_MEMORY: Kind = Kind {
+    reads_short: true,
+    ..Kind::new("chaos over memory", |ctx| {
+        layer(ctx, memory::stream_pair(ctx), |ctx, stream| {
+            chaos(ctx, stream, 1, Chaos::HARMLESS)
+        })
+    })
+};
+
+/// TLS over streams that split and delay.
+pub const TLS_OVER_CHAOS: Kind = Kind::new("TLS over chaos", |ctx| {
+    tls::over(ctx, (CHAOS_OVER_MEMORY.connect)(ctx)?)
+});
+
+/// Streams that split and delay over TLS.
+pub const CHAOS_OVER_TLS: Kind = Kind {
+    reads_short: true,
+    ..Kind::new("chaos over TLS", |ctx| {
+        layer(ctx, (TLS_OVER_MEMORY.connect)(ctx)?, |ctx, stream| {
+            chaos(ctx, stream, 2, Chaos::HARMLESS)
+        })
+    })
+};
 
 /// `kind` with as many bytes in its clauses as the environment asks for.
 #[must_use]

@@ -39,8 +39,7 @@ pub(crate) fn broken_pipe() -> io::Error {
     Errno::PIPE.into()
 }
 
-/// The peer has gone without the word that its protocol has for that.
-#[cfg(feature = "rustls")]
+/// The connection was broken off.
 pub(crate) fn reset() -> io::Error {
     Errno::CONNRESET.into()
 }

@@ -3,6 +3,7 @@
 
 mod address;
 mod buffers;
+mod chaos;
 mod chunk;
 #[cfg(feature = "contract-tests")]
 pub mod contract;
@@ -24,6 +25,7 @@ pub mod tls;
 
 pub use address::{Address, AddressKind, Family};
 pub use buffers::{Buffers, MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
+pub use chaos::{Chaos, chaos};
 pub use chunk::Chunk;
 pub use credentials::Credentials;
 pub use datagram::{Datagram, DatagramOps, Received};
