@@ -31,6 +31,7 @@ mod remote;
 mod request_model;
 mod requests;
 mod requests_ended;
+mod session;
 mod signals;
 mod sim;
 mod steps;

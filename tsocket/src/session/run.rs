@@ -91,6 +91,7 @@ pub fn run<S: Session>(
             writing: Cell::new(None),
             disconnecting: Cell::new(None),
             write_error: RefCell::new(None),
+            input_end: Cell::new(None),
             ending: RefCell::new(None),
         }
     });
@@ -118,6 +119,8 @@ struct Runner<S: 'static> {
     writing: Cell<Option<Request<Vec<Vec<u8>>, Failed<Vec<Vec<u8>>>>>>,
     disconnecting: Cell<Option<Request<()>>>,
     write_error: RefCell<Option<io::Error>>,
+    // How the stream has ended, until the session is told.
+    input_end: Cell<Option<Option<io::Error>>>,
     // What the request ends with, once everything has gone out.
     ending: RefCell<Option<io::Result<()>>>,
 }
@@ -159,10 +162,15 @@ impl<S: Session> Runner<S> {
             self.end();
             return;
         }
+        // What was asked for comes first: the stream may end meanwhile.
         if wants_resume {
             self.again.schedule();
-        }
-        if room > 0 && !self.io.is_congested() && !holds(&self.reading) {
+        } else if let Some(error) = self.input_end.take() {
+            self.with_driver(|driver| {
+                driver.close(error.as_ref());
+                error.map_or(Ok(()), Err)
+            });
+        } else if room > 0 && !self.io.is_congested() && !holds(&self.reading) {
             self.read(room.min(READ_LEN));
         }
     }
@@ -187,10 +195,8 @@ impl<S: Session> Runner<S> {
             Ok(_) => self.write_error.borrow().as_ref().map(errors::again),
             Err(error) => Some(error),
         };
-        self.with_driver(|driver| {
-            driver.close(error.as_ref());
-            error.map_or(Ok(()), Err)
-        });
+        self.input_end.set(Some(error));
+        self.advance();
     }
 
     fn resume(self: &Rc<Self>) {
