@@ -40,6 +40,7 @@ mod stream_contract;
 mod stream_ends;
 mod tidy;
 mod timers;
+mod tls;
 mod trace;
 mod trace_hooks;
 mod types;

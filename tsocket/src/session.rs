@@ -8,7 +8,8 @@
 //! - [`run`] carries a session over any [`Stream`](crate::Stream).
 //! - A [`Driver`] carries it by hand: in tests, in a fuzzer, in another loop.
 //! - [`tunnel`] turns a session whose other side is bytes again (a security layer, TLS) into a
-//!   [`Stream`](crate::Stream), for everything else to be carried over.
+//!   [`Stream`](crate::Stream), for everything else to be carried over; [`negotiate`] does so for one
+//!   that has to agree with its peer first.
 //!
 //! # Who owes what
 //! This is the interface that was proposed for C as an asynchronous socket interface, three calls and
@@ -74,9 +75,7 @@ use std::io;
 pub use driver::Driver;
 pub use handle::Io;
 pub use run::run;
-#[cfg(feature = "rustls")]
-pub(crate) use tunnel::establish;
-pub use tunnel::{Tunnel, tunnel};
+pub use tunnel::{Tunnel, negotiate, tunnel};
 
 /// A protocol that reacts to bytes.
 ///

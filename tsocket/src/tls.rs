@@ -49,7 +49,7 @@ pub use info::{ChannelBinding, TlsInfo};
 pub use rustls;
 
 use self::record::Tls;
-use crate::session::{Driver, Io, Limits, establish};
+use crate::session::{Io, Limits, negotiate};
 use crate::stream::Stream;
 
 /// The longest that [`connect`] and [`accept`] take, unless their request is given another deadline:
@@ -137,8 +137,7 @@ fn start(
     kind: &'static str,
     make: impl FnOnce(&Io) -> Tls,
 ) -> Request<(Stream, TlsInfo)> {
-    let driver = Driver::new(Limits::default(), make);
-    let request = establish(ctx, stream, driver, kind, TlsInfo::of);
+    let request = negotiate(ctx, stream, kind, Limits::default(), make, TlsInfo::of);
     request.set_timeout(HANDSHAKE_TIME);
     request
 }

@@ -107,6 +107,9 @@ pub fn run<S: Session>(
     request
 }
 
+/// What one write takes.
+type Pieces = Vec<Vec<u8>>;
+
 /// A session, its stream, and what is outstanding between them.
 // Invariant: while the session runs, the driver is out of its cell, and nothing else is begun.
 struct Runner<S: 'static> {
@@ -116,7 +119,7 @@ struct Runner<S: 'static> {
     completer: Cell<Option<Completer<S>>>,
     again: Immediate,
     reading: Cell<Option<Request<Chunk>>>,
-    writing: Cell<Option<Request<Vec<Vec<u8>>, Failed<Vec<Vec<u8>>>>>>,
+    writing: Cell<Option<Request<Pieces, Failed<Pieces>>>>,
     disconnecting: Cell<Option<Request<()>>>,
     write_error: RefCell<Option<io::Error>>,
     // How the stream has ended, until the session is told.

@@ -1,7 +1,7 @@
 //! [`tunnel`], a session whose other side is bytes, as a stream over a stream.
 
-mod establish;
 mod layer;
+mod negotiate;
 
 use std::io::{self, IoSlice, IoSliceMut};
 
@@ -11,8 +11,7 @@ use self::layer::Layer;
 use super::{Driver, Io, Limits, Session};
 use crate::stream::{Refused, Stream};
 
-#[cfg(feature = "rustls")]
-pub(crate) use establish::establish;
+pub use negotiate::negotiate;
 
 /// A session whose other side is bytes again: what it receives sealed it gives out open, and what it is given it seals and sends.
 ///
@@ -52,7 +51,7 @@ pub trait Tunnel: Session {
         Ok(false)
     }
 
-    /// Whether the peers still negotiate, so that nothing can be written yet.
+    /// Whether the two sides still negotiate, so that nothing can be written yet: see [`negotiate`].
     fn is_negotiating(&self) -> bool {
         false
     }

@@ -16,8 +16,10 @@ const OPENED_MAX: usize = 16 << 10;
 
 pub(super) struct Tls {
     state: State,
-    // How many opened bytes rustls keeps.
+    // How many opened bytes there are, in `rest` or with rustls.
     opened: usize,
+    // What had been opened when the peer got something wrong.
+    rest: io::Cursor<Vec<u8>>,
     // Whether the peer has said that it ends, once it has ended.
     ended: Option<bool>,
     pub(super) provider: Arc<CryptoProvider>,
@@ -41,6 +43,7 @@ impl Tls {
         Self {
             state: State::Connected(connection),
             opened: 0,
+            rest: io::Cursor::default(),
             ended: None,
             provider,
             server_name,
@@ -53,6 +56,7 @@ impl Tls {
             provider: config.crypto_provider().clone(),
             state: State::Accepting(acceptor, config),
             opened: 0,
+            rest: io::Cursor::default(),
             ended: None,
             server_name: None,
             shown: None,
@@ -125,7 +129,15 @@ impl Tls {
         let State::Connected(connection) = &mut self.state else {
             return Ok(());
         };
-        let state = connection.process_new_packets().map_err(invalid)?;
+        let state = match connection.process_new_packets() {
+            Ok(state) => state,
+            Err(error) => {
+                // It ends where there is no more, with an error that says so.
+                connection.reader().read_to_end(self.rest.get_mut()).ok();
+                self.opened = self.rest.get_ref().len();
+                return Err(invalid(error));
+            }
+        };
         self.opened = state.plaintext_bytes_to_read();
         if state.peer_has_closed() {
             self.ended = Some(true);
@@ -171,7 +183,12 @@ impl Tunnel for Tls {
         for buffer in buffers {
             let mut filled = 0;
             while filled < buffer.len() && read + filled < self.opened {
-                match connection.reader().read(&mut buffer[filled..]) {
+                let room = &mut buffer[filled..];
+                let read = match self.rest.get_ref().is_empty() {
+                    true => connection.reader().read(room),
+                    false => self.rest.read(room),
+                };
+                match read {
                     Ok(len) if len > 0 => filled += len,
                     _ => break,
                 }

@@ -75,7 +75,9 @@ impl<T: Tunnel> Layer<T> {
             if let Some(end) = self.tunnel().end() {
                 return end.and(Err(errors::broken_pipe()));
             }
-            self.receive()?;
+            if let Err(error) = self.receive() {
+                return Err(self.failure().unwrap_or(error));
+            }
         }
     }
 
@@ -162,11 +164,21 @@ impl<T: Tunnel> Layer<T> {
         let received = self.try_receive();
         // An answer that cannot go out now does when there is room.
         self.flush().ok();
-        received.inspect_err(|error| {
-            if error.kind() != ErrorKind::WouldBlock {
-                self.failed = Some(errors::again(error));
+        received.map_err(|error| {
+            if error.kind() == ErrorKind::WouldBlock {
+                return error;
             }
+            let again = errors::again(&error);
+            self.failed = Some(error);
+            again
         })
+    }
+
+    /// What has gone wrong: whoever asks first gets the error itself.
+    fn failure(&mut self) -> Option<io::Error> {
+        let failed = self.failed.take()?;
+        self.failed = Some(errors::again(&failed));
+        Some(failed)
     }
 
     fn try_receive(&mut self) -> io::Result<()> {
@@ -225,14 +237,14 @@ impl<T: Tunnel> StreamOps for Layer<T> {
             }
             return Ok(read);
         }
-        filled?;
-        if let Some(end) = self.tunnel().end() {
-            return end.map(|()| 0);
+        if let Some(error) = self.failure() {
+            return Err(error);
         }
-        Err(self
-            .failed
-            .as_ref()
-            .map_or_else(errors::would_block, errors::again))
+        filled?;
+        match self.tunnel().end() {
+            Some(end) => end.map(|()| 0),
+            None => Err(errors::would_block()),
+        }
     }
 
     fn try_writev(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -240,8 +252,8 @@ impl<T: Tunnel> StreamOps for Layer<T> {
         if mem::take(&mut self.is_sealed) {
             return Ok(1);
         }
-        if let Some(error) = &self.failed {
-            return Err(errors::again(error));
+        if let Some(error) = self.failure() {
+            return Err(error);
         }
         let io = self.driver.io().clone();
         let sealed = io.quietly(|| self.tunnel().write(buffers, &io))?;

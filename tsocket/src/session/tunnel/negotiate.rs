@@ -1,4 +1,4 @@
-//! [`establish`], a stream once both sides of its tunnel agree.
+//! [`negotiate`], a stream once both sides of its tunnel agree.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
@@ -10,15 +10,31 @@ use super::Tunnel;
 use super::layer::Layer;
 use crate::errors;
 use crate::ready::{Front, Ready};
-use crate::session::Driver;
+use crate::session::{Driver, Io, Limits};
 use crate::stream::{Stream, StreamOps as _};
 
-/// Negotiates over `stream`, which it takes over; gives the stream through the tunnel, with what `learn` learns of it.
-pub(crate) fn establish<T: Tunnel, L: 'static>(
+/// A stream through the tunnel that `make` makes, once its two sides agree: as
+/// [`tunnel`](super::tunnel), for one that [negotiates](Tunnel::is_negotiating) first.
+///
+/// `kind` is what the request is called where people look for it.
+///
+/// # Completion
+/// When the tunnel negotiates no more and what it sent has gone out, with the stream and what `learn`
+/// learns from the tunnel. There is no limit of time but a deadline of the request.
+///
+/// # Cancellation
+/// Dropping the request closes `stream`.
+///
+/// # Errors
+/// That of the tunnel; `EPIPE` if its end is a good one and comes before both agree; `EBUSY`, `ENOTCONN` or
+/// the error of its write side if `stream` is in use or has ended; else the errors of `stream`.
+#[track_caller]
+pub fn negotiate<T: Tunnel, L: 'static>(
     ctx: &Context,
     stream: Stream,
-    driver: Driver<T>,
     kind: &'static str,
+    limits: Limits,
+    make: impl FnOnce(&Io) -> T,
     learn: fn(&mut T) -> L,
 ) -> Request<(Stream, L)> {
     let transport = match stream.into_transport() {
@@ -27,6 +43,7 @@ pub(crate) fn establish<T: Tunnel, L: 'static>(
     };
     let (request, completer) = Request::pair(ctx, kind);
     let ready = transport.ready();
+    let driver = Driver::new(limits, make);
     let negotiation = Rc::new(Negotiation {
         ctx: ctx.downgrade(),
         ready: ready.clone(),
