@@ -10,7 +10,9 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Context, wakeup};
 use tevent_tests::contract::{done, end_of, fails, pattern};
-use tevent_tests::tls::{DIRECTORY, VERSIONS, client_with, localhost, server_with, strict_server};
+use tevent_tests::tls::{
+    DIRECTORY, VERSIONS, certificate, client_with, localhost, server_with, strict_server,
+};
 use tevent_tests::{scaled, within_limit};
 use tsocket::tls::{TlsInfo, accept, connect};
 use tsocket::{Address, Family, Listener, Stream};
