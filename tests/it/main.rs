@@ -1,6 +1,7 @@
 //! Stories that cross the crates.
 
 mod always_ready;
+mod chaos;
 mod combine;
 mod credentials;
 mod datagrams;
@@ -17,6 +18,7 @@ mod listeners;
 mod loop_order;
 mod matrix;
 mod memory;
+mod memory_kinds;
 mod npa;
 mod own_kinds;
 mod pdu;

@@ -54,6 +54,26 @@ pub(crate) fn took_too_much() -> io::Error {
     Errno::INVAL.into()
 }
 
+/// An address of another kind.
+pub(crate) fn wrong_address() -> io::Error {
+    Errno::AFNOSUPPORT.into()
+}
+
+/// Somebody has that address already.
+pub(crate) fn in_use() -> io::Error {
+    Errno::ADDRINUSE.into()
+}
+
+/// Nobody is at that address, or nobody any more.
+pub(crate) fn refused() -> io::Error {
+    Errno::CONNREFUSED.into()
+}
+
+/// The endpoint has its peer already, so no address can be given.
+pub(crate) fn is_connected() -> io::Error {
+    Errno::ISCONN.into()
+}
+
 /// An attempt could not make progress.
 pub(crate) fn would_block() -> io::Error {
     Errno::WOULDBLOCK.into()
