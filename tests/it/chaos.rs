@@ -1,4 +1,8 @@
 //! Streams that misbehave on purpose: the same way from the same seed, with the errors they promise.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what several tests do is a test in all but its attribute"
+)]
 
 use rustix::io::Errno;
 use tevent::Context;

@@ -1,24 +1,31 @@
 //! Stories that cross the crates.
 
+mod addresses;
 mod always_ready;
 mod chaos;
 mod combine;
+mod copies;
 mod credentials;
+mod datagram_calls;
 mod datagrams;
 mod deps;
 mod differences;
+mod drop_anywhere;
 mod dump;
+mod farewell;
 mod fd_events;
 mod futures;
 mod groups;
 mod handlers;
 mod immediates;
 mod intervals;
+mod leaving;
 mod listeners;
 mod loop_order;
 mod matrix;
 mod memory;
 mod memory_kinds;
+mod monitor;
 mod npa;
 mod own_kinds;
 mod pdu;
@@ -53,5 +60,6 @@ mod upstream_fd;
 mod upstream_fd3;
 mod upstream_queue;
 mod upstream_req;
+mod upstream_stream;
 mod upstream_threads;
 mod wait_limit;

@@ -149,7 +149,9 @@ pub fn unseal() -> Mechanism {
     })
 }
 
-fn has_ipv6() -> bool {
+/// Whether this machine has IPv6; says so if it has not.
+#[must_use]
+pub fn has_ipv6() -> bool {
     let is_here = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     if !is_here {
         // Whoever runs a test with --nocapture wants to know.

@@ -42,8 +42,19 @@ use crate::stream;
 /// non-blocking, and given back with the error.
 #[doc(alias = "tstream_bsd_existing_socket")]
 pub fn stream_from_fd(ctx: &Context, fd: OwnedFd) -> Result<Stream, FdError<OwnedFd>> {
-    match check_stream(&fd).and_then(|()| prepare(&fd)) {
-        Ok(()) => stream::new(ctx, fd, None),
+    let families = [
+        AddressFamily::INET,
+        AddressFamily::INET6,
+        AddressFamily::UNIX,
+    ];
+    stream::new(ctx, adopt(fd, &families)?, None)
+}
+
+/// Checks that `fd` is a connected stream socket of one of `families`, and gives it what sockets of our
+/// own are born with.
+pub(crate) fn adopt(fd: OwnedFd, families: &[AddressFamily]) -> Result<OwnedFd, FdError<OwnedFd>> {
+    match check_stream(&fd, families).and_then(|()| prepare(&fd)) {
+        Ok(()) => Ok(fd),
         Err(errno) => Err(FdError {
             error: errno.into(),
             fd,
@@ -51,16 +62,8 @@ pub fn stream_from_fd(ctx: &Context, fd: OwnedFd) -> Result<Stream, FdError<Owne
     }
 }
 
-/// Refuses what is no connected stream socket of a family that addresses can name.
-fn check_stream(fd: &OwnedFd) -> io::Result<()> {
-    let family = net::getsockname(fd)?.address_family();
-    if ![
-        AddressFamily::INET,
-        AddressFamily::INET6,
-        AddressFamily::UNIX,
-    ]
-    .contains(&family)
-    {
+fn check_stream(fd: &OwnedFd, families: &[AddressFamily]) -> io::Result<()> {
+    if !families.contains(&net::getsockname(fd)?.address_family()) {
         return Err(Errno::AFNOSUPPORT);
     }
     if sockopt::socket_type(fd)? != SocketType::STREAM {
@@ -70,7 +73,7 @@ fn check_stream(fd: &OwnedFd) -> io::Result<()> {
 }
 
 /// Does what sockets of our own are born with.
-fn prepare(fd: &OwnedFd) -> io::Result<()> {
+pub(crate) fn prepare(fd: &OwnedFd) -> io::Result<()> {
     fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
     fcntl_setfd(fd, fcntl_getfd(fd)? | FdFlags::CLOEXEC)?;
     #[cfg(target_vendor = "apple")]

@@ -62,6 +62,9 @@ impl Chaos {
 /// `stream` comes back, with `EBUSY` if it has other handles or operations outstanding; with
 /// `ENOTCONN` if it was closed; with the error of its write side if that has failed.
 ///
+/// # Panics
+/// If `stream` is of another context.
+///
 /// # Examples
 /// ```
 /// use tsocket::{Chaos, chaos, memory};
@@ -260,6 +263,17 @@ impl StreamOps for Rough {
     fn peer_credentials(&self) -> io::Result<Credentials> {
         let transport = self.transport.as_ref().ok_or_else(errors::closed)?;
         transport.peer_credentials()
+    }
+
+    fn move_to(&mut self, ctx: &Context) -> io::Result<()> {
+        self.transport()?.move_to(ctx)
+    }
+
+    fn try_monitor(&mut self) -> io::Result<()> {
+        match self.stalls_reads {
+            Some(0) => Err(errors::would_block()),
+            _ => self.transport()?.try_monitor(),
+        }
     }
 
     fn told(&mut self, readiness: Readiness) -> Readiness {

@@ -39,7 +39,7 @@ pub(crate) fn broken_pipe() -> io::Error {
     Errno::PIPE.into()
 }
 
-/// The connection was broken off.
+/// The connection was broken off, or its end is to be an error.
 pub(crate) fn reset() -> io::Error {
     Errno::CONNRESET.into()
 }

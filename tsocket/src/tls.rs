@@ -73,8 +73,8 @@ pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// # Errors
 /// Kind [`InvalidData`](io::ErrorKind::InvalidData), with a [`rustls::Error`] inside: the peer speaks no TLS or not the same,
 /// its certificate is not accepted, it has sent an alert. `ETIMEDOUT` after [`HANDSHAKE_TIME`], which
-/// [`Request::set_timeout`] of the request replaces; `ECONNRESET` if the stream ends first; `EINVAL` if
-/// `config` allows nothing that could be said to `name`; `EBUSY`, `ENOTCONN` or the error of its write side if `stream` is in use or has ended; else
+/// [`Request::set_timeout`] of the request replaces; `ECONNRESET` if the stream ends first; kind
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) if `config` contradicts itself; `EBUSY`, `ENOTCONN` or the error of its write side if `stream` is in use or has ended; else
 /// the errors of `stream`.
 #[doc(alias = "tstream_tls_connect_send")]
 #[doc(alias = "tstream_tls_connect_recv")]

@@ -1,4 +1,8 @@
 //! One protocol, unchanged: by hand without a reactor, and over every kind of stream.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what several tests do is a test in all but its attribute"
+)]
 
 use std::io;
 

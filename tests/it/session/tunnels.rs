@@ -1,4 +1,8 @@
 //! Tunnels: what a session whose other side is bytes adds to the stream below.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what several tests do is a test in all but its attribute"
+)]
 
 use rustix::io::Errno;
 use tevent::Context;

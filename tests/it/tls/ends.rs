@@ -1,4 +1,8 @@
 //! How TLS streams end: in good order, cut off, and by one side alone.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what several tests do is a test in all but its attribute"
+)]
 
 use std::sync::Arc;
 

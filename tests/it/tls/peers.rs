@@ -1,4 +1,8 @@
 //! Real peers: openssl and curl, with both versions of the protocol.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what several tests do is a test in all but its attribute"
+)]
 
 use std::io::{self, Read, Write};
 use std::net::TcpListener;

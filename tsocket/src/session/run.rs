@@ -65,6 +65,7 @@ const READ_LEN: usize = 64 << 10;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "session_create")]
 #[track_caller]
 pub fn run<S: Session>(
     ctx: &Context,

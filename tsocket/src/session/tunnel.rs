@@ -75,6 +75,9 @@ pub trait Tunnel: Session {
 /// # Errors
 /// `stream` comes back, with `EBUSY` if it has other handles or operations outstanding; with
 /// `ENOTCONN` if it was closed; with the error of its write side if that has failed.
+///
+/// # Panics
+/// If `stream` is of another context.
 pub fn tunnel<T: Tunnel>(
     ctx: &Context,
     stream: Stream,

@@ -43,6 +43,7 @@ impl Core {
         };
         completer.set_work(self.clone(), DISCONNECT);
         self.set_phase(Phase::Disconnecting);
+        self.end_monitor();
         let timer = Timer::new(&ctx, {
             let core = Rc::downgrade(self);
             move || {

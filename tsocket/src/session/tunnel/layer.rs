@@ -305,6 +305,22 @@ impl<T: Tunnel> StreamOps for Layer<T> {
         self.transport.peer_credentials()
     }
 
+    fn move_to(&mut self, ctx: &Context) -> io::Result<()> {
+        self.transport.move_to(ctx)?;
+        self.pool = ctx.local::<Pool>();
+        Ok(())
+    }
+
+    fn try_monitor(&mut self) -> io::Result<()> {
+        self.pending_bytes()?;
+        if let Some(error) = &self.failed {
+            return Err(errors::again(error));
+        }
+        self.tunnel()
+            .end()
+            .unwrap_or_else(|| Err(errors::would_block()))
+    }
+
     fn told(&mut self, readiness: Readiness) -> Readiness {
         let mut told = self.transport.told(readiness);
         if told.intersects(Readiness::WRITE | Readiness::ERROR)

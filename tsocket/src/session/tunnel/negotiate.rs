@@ -28,6 +28,9 @@ use crate::stream::{Stream, StreamOps as _};
 /// # Errors
 /// That of the tunnel; `EPIPE` if its end is a good one and comes before both agree; `EBUSY`, `ENOTCONN` or
 /// the error of its write side if `stream` is in use or has ended; else the errors of `stream`.
+///
+/// # Panics
+/// If `stream` is of another context.
 #[track_caller]
 pub fn negotiate<T: Tunnel, L: 'static>(
     ctx: &Context,
@@ -41,6 +44,7 @@ pub fn negotiate<T: Tunnel, L: 'static>(
         Ok(transport) => transport,
         Err(refused) => return Request::finished(ctx, kind, Err(refused.error)),
     };
+    transport.assert_on(ctx);
     let (request, completer) = Request::pair(ctx, kind);
     let ready = transport.ready();
     let driver = Driver::new(limits, make);
