@@ -323,6 +323,10 @@ impl Run for Line {
         self.ticket.set(Ticket::NONE);
         self.begin_turn(ctx);
     }
+
+    fn forget(&self) {
+        self.ticket.set(Ticket::NONE);
+    }
 }
 
 impl Member {
@@ -341,6 +345,10 @@ impl Run for Member {
         if let Some(trigger) = self.trigger.take() {
             trigger(Err(Ended::Canceled.into()));
         }
+    }
+
+    fn forget(&self) {
+        self.ticket.set(Ticket::NONE);
     }
 }
 
