@@ -116,7 +116,8 @@ fn the_next_deadline_is_now_if_anything_is_in_line() {
     everywhere(|ctx| {
         let is_now = || {
             let before = ctx.now();
-            ctx.next_deadline().is_some_and(|at| at <= ctx.now() && at >= before)
+            ctx.next_deadline()
+                .is_some_and(|at| at <= ctx.now() && at >= before)
         };
         assert_eq!(ctx.next_deadline(), None);
         let timer = Timer::new(ctx, || ());
@@ -171,7 +172,11 @@ fn what_run_once_has_left_of_the_kernels_answer_is_now() {
 fn run_ready_bounds_a_chain_and_refuses_to_nest() {
     everywhere(|ctx| {
         let place: Rc<RefCell<Option<Immediate>>> = Rc::default();
-        let (weak, own, runs) = (ctx.downgrade(), Rc::downgrade(&place), Rc::new(Cell::new(0)));
+        let (weak, own, runs) = (
+            ctx.downgrade(),
+            Rc::downgrade(&place),
+            Rc::new(Cell::new(0)),
+        );
         let count = runs.clone();
         let endless = Immediate::new(ctx, move || {
             count.set(count.get() + 1);
