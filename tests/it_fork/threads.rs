@@ -1,14 +1,13 @@
 //! Forks while other threads work for a context: the child is not waiting for them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::hint;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use rustix::io::Errno;
-use tevent::{Context, Request};
+use tevent::{Context, Remote, Request};
 use tevent_tests::{kernel_backends, run_to, scaled};
 
 use crate::children::expect_end;
@@ -84,64 +83,67 @@ fn works(ctx: &Context) -> i32 {
     0
 }
 
-thread_local! {
-    static SEEN: RefCell<Rc<Cell<usize>>> = RefCell::default();
-}
+/// How much may be on its way at a time.
+const ON_ITS_WAY: usize = 1000;
 
 /// The process is forked in the middle of what others send.
 fn forks_while_threads_send(backend: &str) {
     let ctx = Context::with_backend(backend).expect("it is listed");
-    let (is_over, sent) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicUsize::new(0)),
-    );
-    let threads: Vec<_> = (0..2)
-        .map(|_| {
-            let (remote, is_over, sent) = (ctx.remote(), is_over.clone(), sent.clone());
-            thread::spawn(move || {
-                while !is_over.load(Ordering::Acquire) {
-                    let count = |_: &Context| SEEN.with_borrow(|seen| seen.set(seen.get() + 1));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let threads = [(); 2].map(|()| {
+        let (remote, is_over) = (ctx.remote(), is_over.clone());
+        thread::spawn(move || {
+            let (mut sent, seen) = (0, Arc::new(AtomicUsize::new(0)));
+            while !is_over.load(Ordering::Acquire) {
+                if sent - seen.load(Ordering::Relaxed) < ON_ITS_WAY {
+                    let seen = seen.clone();
+                    let count = move |_: &Context| {
+                        seen.fetch_add(1, Ordering::Relaxed);
+                    };
                     remote.send(count).expect("the context is there");
-                    sent.fetch_add(1, Ordering::Relaxed);
+                    sent += 1;
                 }
-            })
-        })
-        .collect();
-    let remote = ctx.remote();
-    for turn in 0..scaled(100, 2000) {
-        assert!(
-            ctx.run_once().expect("it runs"),
-            "there is always something"
-        );
-        let pid = fork(|| {
-            thread_local!(static IS_DONE: Cell<bool> = const { Cell::new(false) });
-            if turn % 2 == 0 {
-                remote
-                    .send(|_| IS_DONE.set(true))
-                    .expect("it is for the child");
-                run_to(&ctx, || IS_DONE.get());
-                ctx.remote()
-                    .send(|_| IS_DONE.set(false))
-                    .expect("so is this");
-                run_to(&ctx, || !IS_DONE.get());
-                ctx.run().expect("nothing is left");
             }
-            // The last handle of the child.
-            drop(ctx.clone());
-            i32::from(!ctx.dump().entries().is_empty())
-        });
+            (sent, seen)
+        })
+    });
+    let remote = ctx.remote();
+    let only_handle = Cell::new(Some(ctx));
+    for turn in 0..scaled(100, 2000) {
+        let ctx = only_handle.take().expect("it was put back");
         ctx.run_ready().expect("it runs");
+        only_handle.set(Some(ctx));
+        let pid = fork(|| {
+            let ctx = only_handle.take().expect("it was put back");
+            if turn % 2 == 0 {
+                is_reached(&ctx, &remote);
+            }
+            drop(ctx);
+            0
+        });
         expect_end(pid);
     }
+    let ctx = only_handle.take().expect("it was put back");
     is_over.store(true, Ordering::Release);
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().expect("it ends"));
+    let counts = threads.map(|thread| thread.join().expect("it ends"));
     ctx.run().expect("nothing is left");
-    let seen = SEEN.with_borrow(|seen| seen.replace(0));
-    assert_eq!(
-        seen,
-        sent.load(Ordering::Relaxed),
-        "the parent has lost nothing"
-    );
+    for (sent, seen) in counts {
+        assert_eq!(
+            seen.load(Ordering::Relaxed),
+            sent,
+            "the parent has lost nothing"
+        );
+    }
+}
+
+/// What is sent in this process arrives in it.
+fn is_reached(ctx: &Context, before: &Remote) {
+    thread_local!(static IS_DONE: Cell<bool> = const { Cell::new(false) });
+    before.send(|_| IS_DONE.set(true)).expect("it is a way in");
+    run_to(ctx, || IS_DONE.get());
+    ctx.remote()
+        .send(|_| IS_DONE.set(false))
+        .expect("it is one");
+    run_to(ctx, || !IS_DONE.get());
+    ctx.run().expect("nothing is left");
 }
