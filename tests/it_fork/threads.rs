@@ -19,7 +19,7 @@ const JOBS: usize = 8;
 pub(crate) fn main() {
     for backend in kernel_backends().chain(["sim"]) {
         let ctx = Context::with_backend(backend).expect("it is listed");
-        for turn in 0..scaled(100, 2000) {
+        for turn in 0..scaled(40, 2000) {
             forks_with_jobs(&ctx, turn);
         }
     }
@@ -109,7 +109,7 @@ fn forks_while_threads_send(backend: &str) {
     });
     let remote = ctx.remote();
     let only_handle = Cell::new(Some(ctx));
-    for turn in 0..scaled(100, 2000) {
+    for turn in 0..scaled(40, 2000) {
         let ctx = only_handle.take().expect("it was put back");
         ctx.run_ready().expect("it runs");
         only_handle.set(Some(ctx));
