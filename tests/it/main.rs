@@ -1,5 +1,6 @@
 //! Stories that cross the crates.
 
+mod abuse;
 mod always_ready;
 mod combine;
 mod datagrams;

@@ -7,7 +7,10 @@ use tevent_tests::{expect_errno, settle};
 use tsocket::{Failed, Stream, memory};
 
 fn expect_refused(ctx: &Context, write: Request<Vec<u8>, Failed<Vec<u8>>>, len: usize) {
-    let failed = ctx.run_until(write).unwrap().unwrap_err();
+    let failed = ctx
+        .run_until(write)
+        .expect("it runs")
+        .expect_err("it is refused");
     let errno = failed.error.raw_os_error();
     assert_eq!(errno, Some(Errno::NOBUFS.raw_os_error()));
     assert_eq!((failed.buffers.len(), failed.transferred), (len, 0));

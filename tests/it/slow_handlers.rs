@@ -10,7 +10,10 @@ const THRESHOLD: Duration = Duration::from_secs(1);
 
 fn watched() -> (Context, ManualClock, Rc<RefCell<Vec<SlowHandler>>>) {
     let clock = ManualClock::new();
-    let ctx = Context::builder().manual_clock(&clock).build().unwrap();
+    let ctx = Context::builder()
+        .manual_clock(&clock)
+        .build()
+        .expect("there is a back end");
     let told: Rc<RefCell<Vec<SlowHandler>>> = Rc::default();
     let seen = told.clone();
     let hook = Rc::new(move |slow: &SlowHandler| seen.borrow_mut().push(slow.clone()));
