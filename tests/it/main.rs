@@ -3,6 +3,7 @@
 mod abuse;
 mod always_ready;
 mod combine;
+mod credentials;
 mod datagrams;
 mod deps;
 mod differences;
