@@ -371,6 +371,7 @@ impl Context {
         until_ready.into_iter().chain(limit).min()
     }
 
+    #[inline]
     pub(super) fn time_until_ready(&self) -> Option<Duration> {
         if !self.inner.run_queue.borrow().is_empty() || self.inner.wake.is_pending() {
             return Some(Duration::ZERO);

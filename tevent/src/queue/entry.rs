@@ -13,7 +13,7 @@ use crate::request::Ended;
 use crate::run_queue::{Run, Ticket};
 use crate::trace::Mark;
 
-/// One place in a [`Queue`]; dropping it leaves the queue.
+/// One place in a [`Queue`](super::Queue); dropping it leaves the queue.
 #[doc(alias = "tevent_queue_entry")]
 #[must_use = "dropping an entry leaves the queue"]
 pub struct QueueEntry {
@@ -70,7 +70,8 @@ impl QueueEntry {
 
     /// Gives the turn back without leaving: `trigger` runs when the queue begins turns again.
     ///
-    /// The entry stays the first of its queue, so its turn is the next after [`Queue::start`].
+    /// The entry stays the first of its queue, so its turn is the next after
+    /// [`Queue::start`](super::Queue::start).
     ///
     /// # Errors
     /// `EINVAL`, and `trigger` is dropped, if the queue runs or is gone or it is another entry's turn.
