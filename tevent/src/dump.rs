@@ -58,7 +58,6 @@ impl Residents {
     }
 
     /// Takes `token` out; returns whether it was there.
-    #[inline]
     pub(crate) fn leave(&self, token: Token) -> bool {
         let left = self.table.borrow_mut().remove(token);
         if !self.progress.borrow().is_empty() {

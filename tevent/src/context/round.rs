@@ -371,7 +371,8 @@ impl Context {
         until_ready.into_iter().chain(limit).min()
     }
 
-    #[inline]
+    // Each wait asks; who asks beside it must not have this become a call.
+    #[inline(always)]
     pub(super) fn time_until_ready(&self) -> Option<Duration> {
         if !self.inner.run_queue.borrow().is_empty() || self.inner.wake.is_pending() {
             return Some(Duration::ZERO);
