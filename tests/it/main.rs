@@ -1,5 +1,6 @@
 //! Stories that cross the crates.
 
+mod abuse;
 mod addresses;
 mod always_ready;
 mod chaos;
@@ -14,6 +15,7 @@ mod drop_anywhere;
 mod dump;
 mod farewell;
 mod fd_events;
+mod foreign_loop;
 mod futures;
 mod groups;
 mod handlers;
@@ -34,8 +36,10 @@ mod porting;
 mod profiles;
 mod progress;
 mod queue;
+mod queue_bytes;
 mod queue_model;
 mod queued;
+mod re_initialise;
 mod remote;
 mod request_model;
 mod requests;
@@ -44,6 +48,7 @@ mod serve;
 mod session;
 mod signals;
 mod sim;
+mod slow_handlers;
 mod steps;
 mod stream_calls;
 mod stream_contract;
