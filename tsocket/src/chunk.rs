@@ -29,8 +29,9 @@ pub struct Chunk {
 }
 
 struct Buffer {
-    // Initialised to its whole length; the first `len` bytes are the chunk's.
+    // Initialised to its whole length; the chunk's bytes are `len` behind `start`.
     bytes: Vec<u8>,
+    start: usize,
     // Where it goes back to, be it from a chunk that outlives its context.
     pool: Weak<Pool>,
 }
@@ -40,6 +41,21 @@ impl Chunk {
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
+
+    /// Takes the first `len` bytes off, without copying; does nothing if there are fewer.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut pdu = tsocket::Chunk::from(b"\0\0\0\x05hello".to_vec());
+    /// pdu.advance(4);
+    /// assert_eq!(&pdu[..], b"hello");
+    /// ```
+    pub fn advance(&mut self, len: usize) {
+        if let (Some(buffer), Some(rest)) = (&mut self.buffer, self.len.checked_sub(len)) {
+            buffer.start += len;
+            self.len = rest;
+        }
+    }
 }
 
 impl From<Vec<u8>> for Chunk {
@@ -47,7 +63,11 @@ impl From<Vec<u8>> for Chunk {
         let len = bytes.len();
         let pool = Weak::new();
         Self {
-            buffer: Some(Box::new(Buffer { bytes, pool })),
+            buffer: Some(Box::new(Buffer {
+                bytes,
+                start: 0,
+                pool,
+            })),
             len,
         }
     }
@@ -58,7 +78,7 @@ impl Deref for Chunk {
 
     fn deref(&self) -> &[u8] {
         match &self.buffer {
-            Some(buffer) => &buffer.bytes[..self.len],
+            Some(buffer) => &buffer.bytes[buffer.start..][..self.len],
             None => &[],
         }
     }
@@ -67,7 +87,7 @@ impl Deref for Chunk {
 impl DerefMut for Chunk {
     fn deref_mut(&mut self) -> &mut [u8] {
         match &mut self.buffer {
-            Some(buffer) => &mut buffer.bytes[..self.len],
+            Some(buffer) => &mut buffer.bytes[buffer.start..][..self.len],
             None => &mut [],
         }
     }
@@ -121,6 +141,7 @@ impl Pool {
         let buffer = free.unwrap_or_else(|| {
             Box::new(Buffer {
                 bytes: vec![0; SIZES[class]],
+                start: 0,
                 pool: Rc::downgrade(self),
             })
         });
@@ -137,7 +158,8 @@ impl Pool {
         chunk
     }
 
-    fn give_back(&self, buffer: Box<Buffer>) {
+    fn give_back(&self, mut buffer: Box<Buffer>) {
+        buffer.start = 0;
         let Some(class) = SIZES.iter().position(|size| *size == buffer.bytes.len()) else {
             return;
         };
@@ -177,6 +199,17 @@ mod tests {
         let chunks: Vec<Chunk> = (0..100).map(|_| pool.chunk(Pool::MAX)).collect();
         drop(chunks);
         assert_eq!(pool.free[3].borrow().len(), KEPT_BYTES / Pool::MAX);
+    }
+
+    #[test]
+    fn a_buffer_comes_back_whole_from_a_chunk_that_has_advanced() {
+        let pool = Rc::new(Pool::default());
+        let mut chunk = pool.chunk(1024);
+        chunk.advance(1000);
+        chunk.advance(25);
+        assert_eq!(chunk.len(), 24, "there are no 25");
+        drop(chunk);
+        assert_eq!(pool.chunk(1024).len(), 1024);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tevent::{Completer, Context, Request};
 
 pub use disconnect::{DISCONNECT_BYTES, DISCONNECT_TIME};
 pub use ops::StreamOps;
+pub use pdu::{NextVector, VectorProgress};
 pub use transport::Transport;
 
 use self::core::{Core, Phase};
