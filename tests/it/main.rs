@@ -1,6 +1,8 @@
 //! Stories that cross the crates.
 
 mod always_ready;
+mod async_io;
+mod bytes;
 mod combine;
 mod datagrams;
 mod deps;

@@ -1,5 +1,8 @@
 //! The buffers that operations own while they run.
 
+#[cfg(feature = "bytes")]
+mod bytes;
+
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 

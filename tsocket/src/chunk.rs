@@ -58,6 +58,25 @@ impl Chunk {
     }
 }
 
+#[cfg(feature = "bytes")]
+impl Chunk {
+    /// The bytes in a vector: the buffer itself, unless most of it is unused, or else a copy.
+    pub(crate) fn into_vec(mut self) -> Vec<u8> {
+        let Some(buffer) = self
+            .buffer
+            .take_if(|buffer| buffer.bytes.len() <= 2 * self.len)
+        else {
+            return self.to_vec();
+        };
+        let Buffer {
+            mut bytes, start, ..
+        } = *buffer;
+        bytes.truncate(start + self.len);
+        bytes.drain(..start);
+        bytes
+    }
+}
+
 impl From<Vec<u8>> for Chunk {
     fn from(bytes: Vec<u8>) -> Self {
         let len = bytes.len();

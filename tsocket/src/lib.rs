@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod address;
+#[cfg(feature = "futures-io")]
+pub mod async_io;
 mod buffers;
 mod chunk;
 #[cfg(feature = "contract-tests")]

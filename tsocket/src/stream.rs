@@ -376,6 +376,18 @@ impl Stream {
     }
 }
 
+#[cfg(feature = "futures-io")]
+impl Stream {
+    /// The largest write that it takes.
+    pub(crate) fn max_write_len(&self) -> io::Result<usize> {
+        self.core.with_ops(|ops| Ok(ops.max_write_len()))
+    }
+
+    pub(crate) fn pool(&self) -> &Rc<Pool> {
+        &self.core.pool
+    }
+}
+
 /// The sum of the bytes of some buffers, if one operation can take them.
 fn check_extent((count, len): (usize, Option<usize>)) -> io::Result<usize> {
     match len {

@@ -11,7 +11,7 @@ use tsocket::{Stream, memory, pdu};
 type Rule = Box<dyn FnMut(&[u8]) -> io::Result<usize>>;
 
 fn pair() -> (Context, Stream, Stream) {
-    let ctx = Context::new().unwrap();
+    let ctx = Context::new().expect("there is a loop");
     let (near, far) = memory::stream_pair(&ctx);
     (ctx, near, far)
 }

@@ -154,7 +154,7 @@ pub fn check(kind: Kind, name: &str) {
 }
 
 /// Makes one test for each clause of the contract of streams, of the given
-/// [`Kind`](crate::contract::stream::Kind).
+/// [`Kind`].
 ///
 /// The tests are called like the clauses, so each kind wants a module of its own; see
 /// [`contract::stream`](crate::contract::stream).
