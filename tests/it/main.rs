@@ -4,6 +4,7 @@ mod always_ready;
 mod async_io;
 mod bytes;
 mod combine;
+mod credentials;
 mod datagrams;
 mod deps;
 mod differences;

@@ -8,6 +8,7 @@ mod buffers;
 mod chunk;
 #[cfg(feature = "contract-tests")]
 pub mod contract;
+mod credentials;
 mod datagram;
 mod errors;
 mod failed;
@@ -23,6 +24,7 @@ mod stream;
 pub use address::{Address, AddressKind, Family};
 pub use buffers::{Buffers, MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
 pub use chunk::Chunk;
+pub use credentials::Credentials;
 pub use datagram::{Datagram, DatagramOps, Received};
 pub use failed::Failed;
 pub use listener::{Listener, ListenerOps};
