@@ -9,6 +9,7 @@ mod datagrams;
 mod deps;
 mod differences;
 mod dump;
+mod errno_contract;
 mod fd_events;
 mod futures;
 mod groups;

@@ -1,6 +1,9 @@
 //! Abstract endpoints on the tevent reactor: streams, datagrams, listeners and their addresses.
 #![forbid(unsafe_code)]
 
+#[doc = include_str!("../ERRORS.md")]
+pub mod errno {}
+
 mod address;
 #[cfg(feature = "futures-io")]
 pub mod async_io;
