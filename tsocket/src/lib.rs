@@ -4,6 +4,9 @@
 #[doc = include_str!("../ERRORS.md")]
 pub mod errno {}
 
+#[doc = include_str!("../PORTING.md")]
+pub mod porting {}
+
 mod address;
 #[cfg(feature = "futures-io")]
 pub mod async_io;
