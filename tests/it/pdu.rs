@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 use tevent::{Context, Request};
-use tevent_tests::contract::{Ends, MEMORY, SOCKETPAIR, done, fails};
+use tevent_tests::contract::{Ends, MEMORY, SOCKETPAIR, done, expect_nothing_left, fails};
 use tevent_tests::{expect_panic, settle};
 use tsocket::{Chunk, memory};
 
@@ -97,6 +97,7 @@ fn one_that_its_own_function_drops_takes_no_more_bytes() {
         assert!(slot.take().is_none());
         assert_eq!(&*done(&ctx, far.read(100)), b"next");
     }
+    expect_nothing_left(&ctx);
 }
 
 #[test]
