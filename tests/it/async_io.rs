@@ -192,6 +192,19 @@ fn an_error_of_what_was_taken_over_comes_with_the_next_call() {
 }
 
 #[test]
+fn a_stream_without_half_close_is_closed_under_its_reader() {
+    on_every_backend(MESSAGE_OVER_UNIX, |ends| {
+        let Ends { ctx, near, far, .. } = ends;
+        let mut io = AsyncStream::new(near.clone());
+        let mut task = TaskContext::from_waker(Waker::noop());
+        pending(pin!(read(&mut io, 1)).poll(&mut task));
+        ctx.block_on(close(&mut io)).unwrap().unwrap();
+        assert!(done(ctx, far.read(1)).is_empty());
+        fails(ctx, near.read(1), Errno::NOTCONN);
+    });
+}
+
+#[test]
 fn an_adapter_that_is_dropped_frees_its_stream() {
     let ctx = Context::new().unwrap();
     let Ends { near, far, .. } = Kind::ends(&MEMORY, &ctx);

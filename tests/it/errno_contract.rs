@@ -1,4 +1,7 @@
 //! The errno contract: every cell of `tsocket/ERRORS.md` is provoked.
+//!
+//! A new operation is a column of a matrix, a new state a row of it, and what fits neither is a line of a
+//! table of calls: each stands in the document and, in the same order, in the list that provokes it.
 
 mod calls;
 mod datagrams;
