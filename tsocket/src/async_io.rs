@@ -125,8 +125,7 @@ impl AsyncStream {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_written(task))?;
         let offered: usize = buffers.iter().map(|buffer| buffer.len()).sum();
-        let most = self.stream.max_write_len()?.min(MAX_WRITE_LEN);
-        let mut room = self.stream.pool().chunk(offered.min(most));
+        let mut room = self.stream.room_for(offered.min(MAX_WRITE_LEN))?;
         let mut len = 0;
         for buffer in buffers {
             let taken = buffer.len().min(room.len() - len);

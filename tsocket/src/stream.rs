@@ -392,13 +392,10 @@ impl Stream {
 
 #[cfg(feature = "futures-io")]
 impl Stream {
-    /// The largest write that it takes.
-    pub(crate) fn max_write_len(&self) -> io::Result<usize> {
-        self.core.with_ops(|ops| Ok(ops.max_write_len()))
-    }
-
-    pub(crate) fn pool(&self) -> &Rc<Pool> {
-        &self.core.pool
+    /// A pooled buffer for a write of `len` bytes, or of as many as one write takes.
+    pub(crate) fn room_for(&self, len: usize) -> io::Result<Chunk> {
+        let most = self.core.with_ops(|ops| Ok(ops.max_write_len()))?;
+        Ok(self.core.pool.chunk(len.min(most)))
     }
 }
 
