@@ -58,7 +58,6 @@ mod watched;
 pub use connect::{ConnectOptions, HostError, connect, connect_host};
 pub use datagram::{DatagramOptions, datagram, datagram_from_fd};
 pub use existing::stream_from_fd;
-pub use listen::{ListenOptions, listen};
 pub use inherited::{Inherited, inherited};
 pub use listen::{ListenOptions, ListenSocket, listen};
 pub use options::{KeepAlive, SocketOptions, SocketUse, WrongOption};
