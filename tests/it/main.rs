@@ -3,6 +3,8 @@
 mod abuse;
 mod addresses;
 mod always_ready;
+mod async_io;
+mod bytes;
 mod chaos;
 mod combine;
 mod copies;
@@ -13,6 +15,7 @@ mod deps;
 mod differences;
 mod drop_anywhere;
 mod dump;
+mod errno_contract;
 mod farewell;
 mod fd_events;
 mod foreign_loop;
