@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 
 mod byte;
+pub mod codec;
 mod errors;
 mod frame;
 mod message;
