@@ -17,6 +17,7 @@ mod loop_order;
 mod matrix;
 mod memory;
 mod npa;
+mod npa_vectors;
 mod own_kinds;
 mod pdu;
 mod pool;

@@ -173,9 +173,11 @@ impl fmt::Display for CodecErrorKind {
             Self::Truncated { needed, left } => {
                 write!(f, "it needs {needed} bytes, {left} are left")
             }
-            Self::TrailingBytes { count } => write!(f, "{count} bytes too many"),
+            Self::TrailingBytes { count } => {
+                write!(f, "the structure has ended, bytes left: {count}")
+            }
             Self::CountsDiffer { count, conformance } => {
-                write!(f, "{count} elements, but the array has {conformance}")
+                write!(f, "the structure counts {count}, the array {conformance}")
             }
             Self::LengthOverSize { length, size } => {
                 write!(f, "the length {length} is larger than the size {size}")
