@@ -203,3 +203,61 @@ fn any_info(source: &mut Unstructured<'_>, level: Level) -> Result<UserInfo> {
         },
     })
 }
+
+/// Bytes that may be a packet, or may have been one: a request of any level, changed in a few places or not
+/// at all, with a length that fits, or nothing but bytes.
+///
+/// # Errors
+/// If `source` does not say enough.
+pub fn any_packet(source: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    if source.ratio(1, 8)? {
+        return source.arbitrary();
+    }
+    let level = *source.choose(Level::ALL)?;
+    let packet = any_request(source, level)?.encode();
+    let mut packet = packet.expect("it is not too long").expose().to_vec();
+    for _ in 0..source.int_in_range(0..=4)? {
+        change(source, &mut packet)?;
+    }
+    if source.ratio(7, 8)? {
+        fit_length(&mut packet);
+    }
+    Ok(packet)
+}
+
+fn change(source: &mut Unstructured<'_>, packet: &mut Vec<u8>) -> Result<()> {
+    let Some(last) = packet.len().checked_sub(1) else {
+        return Ok(());
+    };
+    let at = source.int_in_range(0..=last)?;
+    match source.int_in_range(0..=4)? {
+        0 => packet[at] = source.arbitrary()?,
+        1 => packet.truncate(at),
+        2 => packet.insert(at, source.arbitrary()?),
+        // Counts and pointers are words.
+        kind => {
+            let word: u32 = if kind == 3 {
+                source.arbitrary()?
+            } else {
+                source.int_in_range(0..=9)?
+            };
+            let at = at / 4 * 4;
+            if let Some(old) = packet.get_mut(at..at + 4) {
+                old.copy_from_slice(&word.to_le_bytes());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Has the length of `packet` say how many bytes it has.
+///
+/// # Panics
+/// If these are more than 4 GiB.
+pub fn fit_length(packet: &mut [u8]) {
+    let Some(rest) = packet.len().checked_sub(4) else {
+        return;
+    };
+    let length = u32::try_from(rest).expect("no test has more");
+    packet[..4].copy_from_slice(&length.to_be_bytes());
+}

@@ -20,7 +20,7 @@ use super::{Level, MAX_PACKET_LEN};
 /// assert_eq!(*error.kind(), CodecErrorKind::UnknownLevel(9));
 /// assert_eq!(error.to_string(), "at byte 8, level: level 9 is none of 4, 5, 7, 8");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodecError {
     kind: CodecErrorKind,
     field: &'static str,
@@ -28,7 +28,7 @@ pub struct CodecError {
 }
 
 /// What is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CodecErrorKind {
     /// The length in front of the packet is too small for what every packet has.
