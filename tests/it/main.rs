@@ -17,6 +17,8 @@ mod loop_order;
 mod matrix;
 mod memory;
 mod npa;
+mod npa_codec;
+mod npa_ndrdump;
 mod npa_vectors;
 mod own_kinds;
 mod pdu;

@@ -101,7 +101,8 @@ fn maybe<'a, T>(
 fn any_end(source: &mut Unstructured<'_>) -> Result<Endpoint> {
     Ok(Endpoint {
         name: any_text(source)?,
-        address: any_text(source)?,
+        // Samba reads addresses in the code page of DOS.
+        address: any_text(source)?.map(|text| text.replace(|c: char| !c.is_ascii(), "")),
         port: source.arbitrary()?,
     })
 }
