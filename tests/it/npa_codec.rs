@@ -211,6 +211,23 @@ fn more_than_a_packet_can_have_is_not_encoded() {
 }
 
 #[test]
+fn numbers_of_users_and_groups_have_32_bits() {
+    let vector = &vectors("req-l7-system")[0];
+    let places = [(0x100, "uid"), (0x108, "gid"), (0x118, "groups")];
+    for (at, field) in places {
+        let mut packet = vector.bytes.clone();
+        packet[at..at + 8].copy_from_slice(&u64::from(u32::MAX).to_le_bytes());
+        assert!(Request::decode(&packet).is_ok());
+        packet[at + 4] = 1;
+        let error = Request::decode(&packet).unwrap_err();
+        let expected = format!(
+            "at byte {at}, unix_token.{field}: 8589934591 is no user or group, it has more than 32 bits"
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
 fn claims_are_refused_by_name() {
     let vector = &vectors("req-l8-user-smb21")[0];
     let mut packet = vector.bytes.clone();

@@ -36,7 +36,7 @@ fn large_request(level: Level, count: usize) -> Request {
     let token = session.security_token.as_mut().unwrap();
     token.sids = vec![Sid::new(5, &[]).unwrap(); count];
     token.device_sids.clone_from(&token.sids);
-    session.unix_token.as_mut().unwrap().groups = vec![u64::MAX; count];
+    session.unix_token.as_mut().unwrap().groups = vec![u32::MAX; count];
     request
 }
 

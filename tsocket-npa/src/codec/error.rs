@@ -101,6 +101,8 @@ pub enum CodecErrorKind {
     SidRevision(u8),
     /// A SID has more than 15 sub-authorities.
     SidTooLong(u8),
+    /// The number of a user or a group has more than 32 bits.
+    IdTooLarge(u64),
     /// A pointer that is always null is not.
     NotNull,
     /// There are claims, which no implementation can read back.
@@ -189,6 +191,7 @@ impl fmt::Display for CodecErrorKind {
             Self::EmbeddedNul => f.write_str("the string has a NUL inside"),
             Self::SidRevision(revision) => write!(f, "a SID of revision {revision}"),
             Self::SidTooLong(count) => write!(f, "a SID of {count} sub-authorities, at most 15"),
+            Self::IdTooLarge(id) => write!(f, "{id} is no user or group, it has more than 32 bits"),
             Self::NotNull => f.write_str("the pointer must be null"),
             Self::Claims(count) => write!(f, "{count} claims, which nobody can decode"),
         }
