@@ -353,7 +353,8 @@ fn captured_messages_are_where_their_lengths_say() {
 /// The caller of a request that can be decoded.
 fn caller(name: &str) -> Caller {
     let vector = &vectors(name)[0];
-    Caller::from_request(decoded(vector, Request::decode(&vector.bytes))).unwrap()
+    let request = decoded(vector, Request::decode(&vector.bytes));
+    Caller::from_request(request).expect("it says who it is")
 }
 
 #[test]
@@ -419,4 +420,19 @@ fn a_request_without_a_session_is_no_caller() {
     let error = Caller::from_request(request).unwrap_err();
     assert_eq!(error, NotACaller::NoSession);
     assert_eq!(error.status(), NtStatus::INVALID_PARAMETER);
+}
+
+#[test]
+fn the_example_of_the_protocol_is_a_captured_packet() {
+    let text = include_str!("../../tsocket-npa/PROTOCOL.md");
+    let (_, example) = text.split_once("## An example, byte by byte").unwrap();
+    let example = example.split("```").nth(1).unwrap();
+    let mut bytes = Vec::new();
+    for line in example.lines().filter(|line| line.starts_with('0')) {
+        let at = usize::from_str_radix(&line[..4], 16).unwrap();
+        assert_eq!(at, bytes.len(), "{line}");
+        let digits = line.get(6..53).unwrap_or(&line[6..]).trim_end().split(' ');
+        bytes.extend(digits.map(|digits| u8::from_str_radix(digits, 16).unwrap()));
+    }
+    assert_eq!(bytes, vectors("req-l7-system")[0].bytes);
 }

@@ -30,19 +30,20 @@ fn expect_bounded(packet: &[u8]) {
 /// A session with a lot of everything, at any level.
 fn large_request(level: Level, count: usize) -> Request {
     let vector = &vectors("req-l8-user-smb311")[0];
-    let mut request = Request::decode(&vector.bytes).unwrap();
+    let mut request = Request::decode(&vector.bytes).expect("it is a request");
     request.level = level;
     let session = session_of(&mut request);
-    let token = session.security_token.as_mut().unwrap();
-    token.sids = vec![Sid::new(5, &[]).unwrap(); count];
+    let token = session.security_token.as_mut().expect("it has one");
+    token.sids = vec![Sid::new(5, &[]).expect("it is short"); count];
     token.device_sids.clone_from(&token.sids);
-    session.unix_token.as_mut().unwrap().groups = vec![u32::MAX; count];
+    let unix = session.unix_token.as_mut().expect("it has one");
+    unix.groups = vec![u32::MAX; count];
     request
 }
 
 fn session_of(request: &mut Request) -> &mut SessionInfo {
-    let outer = request.session_info.as_mut().unwrap();
-    outer.session_info.as_mut().unwrap()
+    let outer = request.session_info.as_mut().expect("it has one");
+    outer.session_info.as_mut().expect("it has one")
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn collect(packet: &[u8], piece: usize) -> Incoming {
         let len = room.len().min(rest.len()).min(piece);
         room[..len].copy_from_slice(&rest[..len]);
         rest = &rest[len..];
-        if incoming.advance(len).unwrap() {
+        if incoming.advance(len).expect("the packet is in order") {
             return incoming;
         }
     }
@@ -122,7 +123,7 @@ fn collect(packet: &[u8], piece: usize) -> Incoming {
 #[test]
 fn what_is_freed_is_looked_at() {
     let freed = freed_with(MARKER, || {
-        drop([&b"before"[..], &MARKER, b"behind"].concat())
+        drop([&b"before"[..], &MARKER, b"behind"].concat());
     });
     assert_eq!(freed, 1);
     let freed = freed_with(MARKER, || {

@@ -210,6 +210,9 @@ fn any_info(source: &mut Unstructured<'_>, level: Level) -> Result<UserInfo> {
 ///
 /// # Errors
 /// If `source` does not say enough.
+///
+/// # Panics
+/// If a request cannot be encoded.
 pub fn any_packet(source: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     if source.ratio(1, 8)? {
         return source.arbitrary();
