@@ -1,4 +1,4 @@
-//! Requests of the handshake: whatever decodes is encoded so that it decodes to the same.
+//! Requests of the handshake: whatever decodes has a usual form, which decodes and stays the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,7 +14,9 @@ fuzz_target!(|bytes: &[u8]| {
     match Request::decode(&packet) {
         Ok(request) => {
             let usual = request.encode().expect("what was decoded can be encoded");
-            assert_eq!(Request::decode(usual.expose()).as_ref(), Ok(&request));
+            // Not the same value: padding may look like a ticket type that early releases did not have.
+            let again = Request::decode(usual.expose()).expect("what was encoded can be decoded");
+            assert_eq!(again.encode(), Ok(usual));
             if let Ok(caller) = Caller::from_request(request) {
                 assert!(!caller.to_string().contains('\n'));
             }
