@@ -20,6 +20,7 @@ mod memory;
 mod npa;
 mod npa_codec;
 mod npa_ndrdump;
+mod npa_values;
 mod npa_vectors;
 mod own_kinds;
 mod pdu;
