@@ -2,17 +2,19 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketType, sockopt};
-use tevent::Context;
+use tevent::{Context, FdError};
 use tsocket::{Address, Listener, ListenerOps, Stream};
 
+use crate::options::{SocketOptions, SocketUse};
 use crate::unix_path::BoundPath;
 use crate::watched::Watched;
-use crate::{address, socket, stream, unix_path};
+use crate::{address, existing, socket, stream, unix_path};
 
 /// How many connections wait to be accepted, unless told otherwise.
 ///
@@ -24,21 +26,22 @@ const BACKLOG_DEFAULT: u32 = 1024;
 ///
 /// # Examples
 /// ```
-/// use tsocket_bsd::ListenOptions;
-/// let patient = ListenOptions::default().backlog(4096).tcp_nodelay(false);
+/// use tsocket_bsd::{ListenOptions, SocketOptions};
+/// let shared = SocketOptions::default().reuse_port(true);
+/// let patient = ListenOptions::default().backlog(4096).socket(shared);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct ListenOptions {
     backlog: u32,
-    tcp_nodelay: bool,
+    socket: SocketOptions,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
         Self {
             backlog: BACKLOG_DEFAULT,
-            tcp_nodelay: true,
+            socket: SocketOptions::default(),
         }
     }
 }
@@ -51,11 +54,10 @@ impl ListenOptions {
         self
     }
 
-    /// Whether accepted TCP streams send small writes at once, without waiting for more: on by
-    /// default, because whole messages are what is written.
-    #[doc(alias = "TCP_NODELAY")]
-    pub fn tcp_nodelay(mut self, on: bool) -> Self {
-        self.tcp_nodelay = on;
+    /// What the system is asked to do with the listening socket and, because they inherit it, with the
+    /// accepted ones.
+    pub fn socket(mut self, options: SocketOptions) -> Self {
+        self.socket = options;
         self
     }
 }
@@ -77,7 +79,8 @@ impl ListenOptions {
 /// - `EADDRINUSE` if somebody listens there, or a file that is not ours to remove is in the way.
 /// - `EADDRNOTAVAIL` if no interface has the address; `EACCES` for a port or a directory that is not
 ///   open to this user; `ENOENT` for a directory that is missing.
-/// - `EINVAL` for the unnamed unix address and for kinds other than inet and unix.
+/// - `EINVAL` for the unnamed unix address, for kinds other than inet and unix, and for options that
+///   [`SocketOptions::check`] refuses.
 /// - `EMFILE`, `ENFILE` when no descriptor is left; `EAFNOSUPPORT` on a machine without IPv6.
 ///
 /// # Examples
@@ -94,13 +97,129 @@ impl ListenOptions {
 /// # Source
 /// `listen(2)`, `accept(2)`. tsocket leaves this to its users.
 pub fn listen(ctx: &Context, address: &Address, options: &ListenOptions) -> io::Result<Listener> {
-    let (fd, path) = open(address, options)?;
-    new(ctx, fd, path)
+    ListenSocket::open(address, options)?.into_listener(ctx)
+}
+
+/// A listening socket that belongs to no context yet, so that it can be sent to another thread.
+///
+/// This is how threads share the work: each has a context, and a listener on it. TCP sockets of several
+/// threads can be bound to one address with `SO_REUSEPORT`, and the kernel spreads the connections;
+/// a unix socket is bound once and [cloned](Self::try_clone), and whoever is free accepts. Its file is
+/// removed with the last of the clones.
+///
+/// # Examples
+/// ```
+/// use std::thread;
+/// use tevent::Context;
+/// use tsocket::Address;
+/// use tsocket_bsd::{ConnectOptions, ListenOptions, ListenSocket, connect};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let directory = tempfile::tempdir()?;
+/// let address = Address::unix(directory.path().join("socket"))?;
+/// let socket = ListenSocket::open(&address, &ListenOptions::default())?;
+/// let clone = socket.try_clone()?;
+/// let other = thread::spawn(move || -> std::io::Result<()> {
+///     let ctx = Context::new()?;
+///     let listener = clone.into_listener(&ctx)?;
+///     ctx.run_until(listener.accept())??;
+///     Ok(())
+/// });
+/// let ctx = Context::new()?;
+/// ctx.run_until(connect(&ctx, &address, &ConnectOptions::default()))??;
+/// other.join().expect("it does not panic")?;
+/// # drop(socket);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ListenSocket {
+    // Before the descriptor: see `BoundPath`.
+    path: Option<Arc<BoundPath>>,
+    fd: OwnedFd,
+}
+
+impl ListenSocket {
+    /// A socket that listens on `address`, as [`listen`] has it.
+    ///
+    /// # Errors
+    /// Those of [`listen`].
+    pub fn open(address: &Address, options: &ListenOptions) -> io::Result<Self> {
+        let (fd, path) = open(address, options)?;
+        let path = path.map(Arc::new);
+        Ok(Self { path, fd })
+    }
+
+    /// A socket that somebody else has made, of which is checked that it listens for TCP or unix
+    /// streams.
+    ///
+    /// It becomes non-blocking, and closed on exec; nothing else is changed. A socket file is left
+    /// to whoever made it.
+    ///
+    /// # Errors
+    /// The descriptor comes back: with `ENOTSOCK` if it is no socket, `EPROTOTYPE` if it is no stream
+    /// socket, `EAFNOSUPPORT` if it is neither IPv4, IPv6 nor unix, `EINVAL` if it does not listen.
+    ///
+    /// # Examples
+    /// ```
+    /// use tsocket_bsd::ListenSocket;
+    /// let standard = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let listener = ListenSocket::from_fd(standard.into())?.into_listener(&tevent::Context::new()?)?;
+    /// # drop(listener);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, FdError<OwnedFd>> {
+        match existing::check_listens(&fd).and_then(|()| existing::prepare(&fd)) {
+            Ok(()) => Ok(Self { path: None, fd }),
+            Err(errno) => Err(FdError {
+                error: errno.into(),
+                fd,
+            }),
+        }
+    }
+
+    /// Another descriptor of the same socket: who connects goes to whichever accepts first.
+    ///
+    /// # Errors
+    /// `EMFILE` when no descriptor is left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            path: self.path.clone(),
+            fd: self.fd.try_clone()?,
+        })
+    }
+
+    /// The address that is listened on, its port resolved.
+    ///
+    /// # Errors
+    /// Whatever the system says of the descriptor.
+    pub fn local_address(&self) -> io::Result<Address> {
+        address::from_system(Some(net::getsockname(&self.fd)?))
+    }
+
+    /// Accepts on `ctx` from now on.
+    ///
+    /// # Errors
+    /// `ENOMEM`, `ENOSPC` when the kernel has no room to watch it, `EOPNOTSUPP` on a context without
+    /// descriptors.
+    pub fn into_listener(self, ctx: &Context) -> io::Result<Listener> {
+        new(ctx, self.fd, self.path)
+    }
+}
+
+impl AsFd for ListenSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 fn open(address: &Address, options: &ListenOptions) -> io::Result<(OwnedFd, Option<BoundPath>)> {
     let family = address::family(address)?;
     let fd = socket::new(family, SocketType::STREAM)?;
+    // Accepted sockets inherit what is set here, which saves calls for each.
+    options
+        .socket
+        .apply(fd.as_fd(), SocketUse::Listen, address)?;
     let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
     if family == AddressFamily::UNIX {
         let live = || Ok(net::listen(&fd, backlog)?);
@@ -108,11 +227,6 @@ fn open(address: &Address, options: &ListenOptions) -> io::Result<(OwnedFd, Opti
         return Ok((fd, path));
     }
     sockopt::set_socket_reuseaddr(&fd, true)?;
-    if family == AddressFamily::INET6 {
-        sockopt::set_ipv6_v6only(&fd, true)?;
-    }
-    // Accepted sockets inherit it, which saves a call for each.
-    sockopt::set_tcp_nodelay(&fd, options.tcp_nodelay)?;
     net::bind(&fd, &address::to_system(address)?)?;
     net::listen(&fd, backlog)?;
     Ok((fd, None))
@@ -121,13 +235,13 @@ fn open(address: &Address, options: &ListenOptions) -> io::Result<(OwnedFd, Opti
 /// A listening socket.
 struct BsdListener {
     // Before the descriptor: see `BoundPath`.
-    _path: Option<BoundPath>,
+    _path: Option<Arc<BoundPath>>,
     watched: Watched,
     /// Whether a connection was told and not yet asked for.
     told: Rc<Cell<bool>>,
 }
 
-fn new(ctx: &Context, fd: OwnedFd, path: Option<BoundPath>) -> io::Result<Listener> {
+fn new(ctx: &Context, fd: OwnedFd, path: Option<Arc<BoundPath>>) -> io::Result<Listener> {
     Listener::new(ctx, |ready| {
         let told = Rc::new(Cell::new(false));
         let handler = {
@@ -191,11 +305,12 @@ mod tests {
     }
 
     fn connected(at: &Address, nodelay: bool) -> (OwnedFd, OwnedFd) {
-        let options = ListenOptions::default().tcp_nodelay(nodelay);
+        let socket_options = SocketOptions::default().tcp_nodelay(nodelay);
+        let options = ListenOptions::default().socket(socket_options.clone());
         let (listener, _path) = open(at, &options).unwrap();
         expect_born_right(&listener);
         let at = address::from_system(Some(net::getsockname(&listener).unwrap())).unwrap();
-        let options = ConnectOptions::default().tcp_nodelay(nodelay);
+        let options = ConnectOptions::default().socket(socket_options);
         let (client, _) = Socket::open(&at, &options).unwrap();
         let mut waiting = [PollFd::new(&listener, PollFlags::IN)];
         poll(

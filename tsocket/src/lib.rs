@@ -6,6 +6,7 @@ mod buffers;
 mod chunk;
 #[cfg(feature = "contract-tests")]
 pub mod contract;
+mod copy;
 mod credentials;
 mod datagram;
 mod errors;
@@ -16,15 +17,18 @@ pub mod pdu;
 mod queued;
 mod read_ahead;
 mod ready;
+mod serve;
 mod slot;
 mod stream;
 
 pub use address::{Address, AddressKind, Family};
 pub use buffers::{Buffers, MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
 pub use chunk::Chunk;
+pub use copy::{COPY_BYTES, CopyFailed, Relayed, copy, relay};
 pub use credentials::Credentials;
 pub use datagram::{Datagram, DatagramOps, Received};
 pub use failed::Failed;
 pub use listener::{Listener, ListenerOps};
 pub use ready::Ready;
+pub use serve::{Counts, Limit, Limits, Outcome, ServeError, Server, Stopped};
 pub use stream::{DISCONNECT_BYTES, DISCONNECT_TIME, Refused, Stream, StreamOps, Transport};
