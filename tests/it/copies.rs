@@ -5,17 +5,19 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 use tevent::{Context, Request};
-use tevent_tests::contract::{Ends, Kind, done, end_of, expect_nothing_left, expect_rest, pattern};
+use tevent_tests::contract::{
+    self, Ends, Kind, done, end_of, expect_nothing_left, expect_rest, pattern,
+};
 use tevent_tests::{on_every_backend, settle};
 use tsocket::{COPY_BYTES, CopyFailed, Relayed, Stream, copy, memory, relay};
 
 /// The kinds between which a relay may stand.
 const BETWEEN: [(Kind, Kind); 5] = [
-    (Kind::MEMORY, Kind::MEMORY),
-    (Kind::TCP4, Kind::UNIX),
-    (Kind::SOCKETPAIR, Kind::MEMORY),
-    (Kind::UNIX, Kind::MESSAGE_OVER_UNIX),
-    (Kind::BYTE_OVER_MEMORY, Kind::TCP4),
+    (contract::MEMORY, contract::MEMORY),
+    (contract::TCP4, contract::UNIX),
+    (contract::SOCKETPAIR, contract::MEMORY),
+    (contract::UNIX, contract::MESSAGE_OVER_UNIX),
+    (contract::BYTE_OVER_MEMORY, contract::TCP4),
 ];
 
 /// A client, the two streams between which a relay stands, and a server.
@@ -108,7 +110,7 @@ fn one_direction_ends_and_the_other_answers() {
             a,
             b,
             server,
-        } = chain(ctx, (Kind::TCP4, Kind::UNIX));
+        } = chain(ctx, (contract::TCP4, contract::UNIX));
         let relayed = relay(ctx, &a, &b);
         done(ctx, client.writev(&b"question"[..]));
         done(ctx, client.shutdown());
@@ -131,7 +133,7 @@ fn an_end_that_cannot_be_passed_on_ends_the_relay() {
             a,
             b,
             server,
-        } = chain(ctx, (Kind::UNIX, Kind::BYTE_OVER_UNIX));
+        } = chain(ctx, (contract::UNIX, contract::BYTE_OVER_UNIX));
         let relayed = relay(ctx, &a, &b);
         drop((a, b));
         done(ctx, client.writev(&b"all"[..]));
@@ -180,7 +182,7 @@ fn errors_say_how_much_was_carried() {
             a,
             b,
             server,
-        } = chain(ctx, (Kind::UNIX, Kind::UNIX));
+        } = chain(ctx, (contract::UNIX, contract::UNIX));
         let relayed = relay(ctx, &a, &b);
         done(ctx, client.writev(&b"first"[..]));
         assert_eq!(done(ctx, server.readv(vec![0; 5])), b"first");
@@ -198,7 +200,7 @@ fn errors_say_how_much_was_carried() {
             a,
             b,
             server,
-        } = chain(ctx, (Kind::MEMORY, Kind::MEMORY));
+        } = chain(ctx, (contract::MEMORY, contract::MEMORY));
         let reading = a.read(1);
         assert_eq!(fails(ctx, copy(ctx, &a, &b), Errno::BUSY), 0);
         drop(reading);
@@ -223,7 +225,7 @@ fn a_copy_that_is_given_up_leaves_the_streams_to_their_owner() {
         a,
         b,
         server,
-    } = chain(&ctx, (Kind::MEMORY, Kind::SOCKETPAIR));
+    } = chain(&ctx, (contract::MEMORY, contract::SOCKETPAIR));
     drop(copy(&ctx, &a, &b));
     let relayed = relay(&ctx, &a, &b);
     settle(&ctx);
@@ -250,7 +252,7 @@ fn a_copy_tells_how_far_it_has_come() {
         a,
         b,
         server,
-    } = chain(&ctx, (Kind::MEMORY, Kind::MEMORY));
+    } = chain(&ctx, (contract::MEMORY, contract::MEMORY));
     let told = Rc::new(Cell::new(0));
     let copied = copy(&ctx, &a, &b).on_notify({
         let told = told.clone();

@@ -6,7 +6,9 @@ use std::thread;
 
 use rustix::io::Errno;
 use tevent::{Context, Readiness};
-use tevent_tests::contract::{Ends, Kind, done, expect_nothing_left, fails, gives_back, pattern};
+use tevent_tests::contract::{
+    self, Ends, Kind, done, expect_nothing_left, fails, gives_back, pattern,
+};
 use tevent_tests::{expect_errno, expect_panic, on_every_backend, settle};
 use tsocket::{Address, Refused, Stream, StreamOps, memory};
 use tsocket_bsd::{socketpair, stream_from_fd};
@@ -14,13 +16,13 @@ use tsocket_npa::byte_mode;
 
 /// Those that can move, which are all that are made here.
 const KINDS: [Kind; 7] = [
-    Kind::MEMORY,
-    Kind::SOCKETPAIR,
-    Kind::UNIX,
-    Kind::TCP4,
-    Kind::MESSAGE_OVER_MEMORY,
-    Kind::MESSAGE_OVER_UNIX,
-    Kind::BYTE_OVER_UNIX,
+    contract::MEMORY,
+    contract::SOCKETPAIR,
+    contract::UNIX,
+    contract::TCP4,
+    contract::MESSAGE_OVER_MEMORY,
+    contract::MESSAGE_OVER_UNIX,
+    contract::BYTE_OVER_UNIX,
 ];
 
 fn for_every_kind(story: fn(Ends, &Context)) {

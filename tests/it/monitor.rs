@@ -6,25 +6,25 @@ use std::os::unix::net::UnixStream;
 use rustix::io::Errno;
 use tevent::Context;
 use tevent_tests::contract::{
-    Ends, Kind, done, end_of, expect_nothing_left, expect_rest, fails, gives_back, pattern,
+    self, Ends, Kind, done, end_of, expect_nothing_left, expect_rest, fails, gives_back, pattern,
 };
 use tevent_tests::{on_every_backend, settle};
 use tsocket::{Stream, memory};
 use tsocket_bsd::{socketpair, stream_from_fd};
 
 const KINDS: [Kind; 7] = [
-    Kind::MEMORY,
-    Kind::SOCKETPAIR,
-    Kind::UNIX,
-    Kind::TCP4,
-    Kind::MESSAGE_OVER_MEMORY,
-    Kind::MESSAGE_OVER_UNIX,
-    Kind::BYTE_OVER_UNIX,
+    contract::MEMORY,
+    contract::SOCKETPAIR,
+    contract::UNIX,
+    contract::TCP4,
+    contract::MESSAGE_OVER_MEMORY,
+    contract::MESSAGE_OVER_UNIX,
+    contract::BYTE_OVER_UNIX,
 ];
 
 /// Bytes of which this kind takes only some at once.
 fn large(kind: &Kind) -> Vec<u8> {
-    let len = if kind.name == Kind::TCP4.name {
+    let len = if kind.name == contract::TCP4.name {
         16 << 20
     } else {
         1 << 20
@@ -123,7 +123,7 @@ fn reads_beside_a_monitor_get_every_byte_once() {
 #[test]
 fn an_end_behind_more_than_is_received_ahead_is_heard_once_there_is_room() {
     on_every_backend(|ctx| {
-        for kind in [Kind::SOCKETPAIR, Kind::TCP4] {
+        for kind in [contract::SOCKETPAIR, contract::TCP4] {
             let Ends { near, far, .. } = kind.ends(ctx);
             let gone = near.monitor();
             done(ctx, far.writev(pattern(0, 3 * AHEAD)));
@@ -329,4 +329,27 @@ fn small_reads_beside_a_monitor_hold_no_more_than_stated() {
         assert!(read == pattern(99 * round, 99), "round {round}");
     }
     drop((gone, memory::stream_pair(&ctx)));
+}
+
+#[test]
+fn fail_first_changes_nothing_while_the_peer_is_there() {
+    for_every_kind(|Ends { ctx, near, far, .. }| {
+        near.set_fail_first(true);
+        far.set_fail_first(true);
+        for round in 0..5 {
+            let sent = near.writev(pattern(round, 60_000));
+            let back = far.writev(pattern(round + 7, 60_000));
+            let (read, answer) = (far.readv(vec![0; 60_000]), near.readv(vec![0; 50_000]));
+            assert!(done(&ctx, read) == pattern(round, 60_000));
+            assert!(done(&ctx, answer) == pattern(round + 7, 50_000));
+            done(&ctx, sent);
+            let mut rest = Vec::new();
+            while rest.len() < 10_000 {
+                rest.extend_from_slice(&done(&ctx, near.read(3_000)));
+            }
+            assert!(rest == pattern(round + 7 + 50_000, 10_000));
+            done(&ctx, back);
+        }
+        expect_rest(&ctx);
+    });
 }

@@ -42,7 +42,7 @@ pub struct CopyFailed<C> {
 /// One buffer of the context's pool, at most [`COPY_BYTES`], is read and then written as it is. Nothing
 /// is read while something is left to write, so a slow receiver slows the sender down. The other
 /// direction of both streams is free. The request holds a handle of both, and tells its progress in
-/// bytes.
+/// bytes. `ctx` is the context of both.
 ///
 /// # Completion
 /// With the number of bytes, when all are written and `to` is shut down. If `to` has no half-close, it

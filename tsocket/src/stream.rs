@@ -47,8 +47,9 @@ use crate::{Address, Credentials, Failed, errors};
 /// # Ends and errors
 /// The end of the stream belongs to the read side and is not sticky: [`read`](Self::read) gives no
 /// bytes, [`readv`](Self::readv) fails with `EPIPE`, and writing goes on. The first error of the
-/// connection is sticky: later operations fail with it. No error hides bytes that have arrived. Misuse
-/// (`EBUSY`, `EINVAL`, `EMSGSIZE`) disturbs nothing.
+/// connection is sticky: later operations fail with it. No error hides bytes that have arrived, unless
+/// [`set_fail_first`](Self::set_fail_first) says so. Misuse (`EBUSY`, `EINVAL`, `EMSGSIZE`) disturbs
+/// nothing.
 ///
 /// | Condition | `raw_os_error()` |
 /// |---|---|
@@ -151,7 +152,8 @@ impl Stream {
     /// While it waits it owns no buffer; one read brings at most 64 KiB.
     ///
     /// # Cancellation
-    /// Nothing is lost: bytes that have not been delivered stay for the next read.
+    /// Bytes that it has not got stay for the next read. A request that [is finished](Request::is_finished)
+    /// has got its bytes, and takes them with it.
     ///
     /// # Errors
     /// `EINVAL` if `max` is 0; else as [`Stream`] lists them.
