@@ -201,6 +201,13 @@ fn from_hostport_row_by_row() {
             out(from_hostport("ipv4", None)),
             "ipv4:0.0.0.0:1234",
         ),
+    ]);
+}
+
+#[test]
+fn from_hostport_refuses_row_by_row() {
+    let of = |word: &str, text: &str| out(from_hostport(word, Some(text)));
+    expect_rows([
         (
             "junk after the bracket",
             of("ip", "[2001::1]garbage"),

@@ -11,11 +11,13 @@ use tsocket_bsd::{DatagramOptions, datagram};
 
 /// A socket that answers, and one beside the loop that asks it.
 fn ends(ctx: &Context) -> (Datagram, UdpSocket) {
-    let local = Address::from_strings(Family::Ipv4, Some("127.0.0.1"), 0).unwrap();
-    let socket = datagram(ctx, &local, &DatagramOptions::default()).unwrap();
-    let asking = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let port = socket.local_address().unwrap().port().unwrap();
-    asking.connect(("127.0.0.1", port)).unwrap();
+    let local = Address::from_strings(Family::Ipv4, Some("127.0.0.1"), 0);
+    let local = local.expect("that is an address");
+    let socket = datagram(ctx, &local, &DatagramOptions::default()).expect("any port is free");
+    let asking = UdpSocket::bind("127.0.0.1:0").expect("any port is free");
+    let at = socket.local_address().and_then(|at| at.port());
+    let port = at.expect("it is bound");
+    asking.connect(("127.0.0.1", port)).expect("it is there");
     (socket, asking)
 }
 

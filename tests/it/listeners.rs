@@ -5,29 +5,26 @@ use std::io;
 
 use tevent::{Context, Request};
 use tevent_tests::contract::has_ipv6;
-use tsocket::contract::listener::{CLAUSES, Kind, check};
-use tsocket::{Address, Family, Listener, Stream};
+use tsocket::contract::listener::{CLAUSES, Kind, Listening, check};
+use tsocket::{Address, Family, Stream};
 use tsocket_bsd::{ConnectOptions, ListenOptions};
 
-fn listen(
-    ctx: &Context,
-    address: &Address,
-    keep: Box<dyn Any>,
-) -> io::Result<(Listener, Box<dyn Any>)> {
+fn listen(ctx: &Context, address: &Address, keep: Box<dyn Any>) -> io::Result<Listening> {
     let options = ListenOptions::default().backlog(16);
-    Ok((tsocket_bsd::listen(ctx, address, &options)?, keep))
+    let listener = tsocket_bsd::listen(ctx, address, &options)?;
+    Ok(Listening { listener, keep })
 }
 
 fn connect(ctx: &Context, at: &Address) -> Request<Stream> {
     tsocket_bsd::connect(ctx, at, &ConnectOptions::default())
 }
 
-fn tcp(ctx: &Context, host: &str) -> io::Result<(Listener, Box<dyn Any>)> {
+fn tcp(ctx: &Context, host: &str) -> io::Result<Listening> {
     let any_port = Address::from_strings(Family::Ip, Some(host), 0)?;
     listen(ctx, &any_port, Box::new(()))
 }
 
-fn unix(ctx: &Context) -> io::Result<(Listener, Box<dyn Any>)> {
+fn unix(ctx: &Context) -> io::Result<Listening> {
     let directory = tempfile::tempdir()?;
     let address = Address::unix(directory.path().join("socket"))?;
     listen(ctx, &address, Box::new(directory))

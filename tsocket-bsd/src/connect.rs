@@ -135,12 +135,16 @@ impl Socket {
     pub(crate) fn open(remote: &Address, options: &ConnectOptions) -> io::Result<(Self, Progress)> {
         let family = address::family(remote)?;
         let remote_name = address::to_system(remote)?;
+        let local = match &options.local_address {
+            Some(local) if address::has_to_be_bound(local, remote)? => Some(local),
+            _ => None,
+        };
         let fd = socket::new(family, SocketType::STREAM)?;
         let settings = &options.socket;
         settings.apply(fd.as_fd(), SocketUse::Connect, remote)?;
-        let path = match &options.local_address {
-            Some(local) if address::has_to_be_bound(local, remote)? => bind(&fd, local)?,
-            _ => None,
+        let path = match local {
+            Some(local) => bind(&fd, local)?,
+            None => None,
         };
         let socket = Self {
             path,

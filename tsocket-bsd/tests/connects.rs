@@ -100,17 +100,38 @@ fn full(ctx: &Context, path: &Path) -> (OwnedFd, Vec<Stream>, Request<Stream>) {
     let listener = net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
     net::bind(&listener, &SocketAddrUnix::new(path).unwrap()).unwrap();
     net::listen(&listener, 0).unwrap();
-    let at = Address::unix(path).unwrap();
+    let (streams, request) = until_full(ctx, &Address::unix(path).unwrap());
+    (listener, streams, request)
+}
+
+/// As many connections as the backlog takes, and one that waits.
+fn until_full(ctx: &Context, at: &Address) -> (Vec<Stream>, Request<Stream>) {
     let mut streams = Vec::new();
     loop {
-        let request = connect(ctx, &at, &ConnectOptions::default());
+        let request = connect(ctx, at, &ConnectOptions::default());
         if !request.is_finished() {
-            return (listener, streams, request);
+            return (streams, request);
         }
         streams.push(expect(ctx, request));
+        assert!(streams.len() < 20, "twenty connections wait");
+    }
+}
+
+#[test]
+fn as_many_connections_wait_as_the_backlog_says() {
+    let ctx = Context::new().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for backlog in [1, 9] {
+        let at = Address::unix(directory.path().join("socket")).unwrap();
+        let options = ListenOptions::default().backlog(backlog);
+        let _listener = listen(&ctx, &at, &options).unwrap();
+        let (streams, _waiting) = until_full(&ctx, &at);
+        // The kernel takes one more than it is told.
+        let taken = usize::try_from(backlog).unwrap()..=usize::try_from(backlog).unwrap() + 1;
         assert!(
-            streams.len() < 10,
-            "a backlog of none takes ten connections"
+            taken.contains(&streams.len()),
+            "{} of {backlog}",
+            streams.len()
         );
     }
 }

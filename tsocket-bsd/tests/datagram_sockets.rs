@@ -214,3 +214,42 @@ fn an_abstract_name_is_bound_and_seen() {
     expect(&ctx, near.send_to(b"!".to_vec(), Some(&name("far"))));
     assert_eq!(expect(&ctx, far.recv_from()).1, name("near"));
 }
+
+/// Receives until a receive waits, as a server does that goes on after an error, and counts the errors.
+fn errors_before_rest(ctx: &Context, socket: &Datagram) -> usize {
+    let mut errors = 0;
+    loop {
+        let receive = socket.recv_from();
+        receive.set_timeout(std::time::Duration::from_millis(20));
+        let before = ctx.stats();
+        let error = ctx.run_until(receive).unwrap().unwrap_err();
+        let waits = ctx.stats().since(&before).waits;
+        assert!(waits < 20, "{waits} waits for one receive");
+        if error.kind() == std::io::ErrorKind::TimedOut {
+            return errors;
+        }
+        errors += 1;
+        assert!(errors < 10, "{error}, again and again");
+    }
+}
+
+#[test]
+fn a_server_that_goes_on_after_errors_does_not_spin() {
+    let ctx = Context::new().unwrap();
+    let gone = bound(&ctx, &inet("127.0.0.1:0")).local_address().unwrap();
+    let options = DatagramOptions::default().remote(gone);
+    let refused = datagram(&ctx, &inet("127.0.0.1:0"), &options).unwrap();
+    for _ in 0..5 {
+        // One of two says what came of the one before.
+        ctx.run_until(refused.send_to(b"?".to_vec(), None))
+            .unwrap()
+            .ok();
+    }
+    assert!(errors_before_rest(&ctx, &refused) <= 1);
+
+    let (near, far) = UnixDatagram::pair().unwrap();
+    let left = datagram_from_fd(&ctx, near.into()).unwrap();
+    expect(&ctx, left.send_to(b"unread".to_vec(), None));
+    drop(far);
+    assert!(errors_before_rest(&ctx, &left) <= 1);
+}

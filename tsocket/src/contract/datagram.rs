@@ -161,8 +161,7 @@ pub fn check(kind: Kind, name: &str) {
     on_every_backend(kind, clause.story);
 }
 
-/// Makes one test for each clause of the contract of datagrams, of the given
-/// [`Kind`](crate::contract::datagram::Kind).
+/// Makes one test for each clause of the contract of datagrams, of the given [`Kind`].
 ///
 /// The tests are called like the clauses, so each kind wants a module of its own; see
 /// [`contract::datagram`](crate::contract::datagram).

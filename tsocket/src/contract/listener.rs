@@ -5,10 +5,10 @@
 //! ```
 //! mod my_listener {
 //!     use tsocket::contract::listener::Kind;
-//!     # use std::any::Any;
 //!     # use tevent::{Context, Request};
-//!     # use tsocket::{Address, Listener, Stream};
-//!     # fn listen(_: &Context) -> std::io::Result<(Listener, Box<dyn Any>)> { unimplemented!() }
+//!     # use tsocket::contract::listener::Listening;
+//!     # use tsocket::{Address, Stream};
+//!     # fn listen(_: &Context) -> std::io::Result<Listening> { unimplemented!() }
 //!     # fn connect(_: &Context, _: &Address) -> Request<Stream> { unimplemented!() }
 //!
 //!     const KIND: Kind = Kind::new("mine", listen, connect);
@@ -33,13 +33,20 @@ use crate::{Address, Listener, Stream};
 pub struct Kind {
     /// What it is called where a clause fails.
     pub name: &'static str,
-    /// Makes a listener on a context, with room for five connections that wait, and what has to live
-    /// as long as it does.
-    pub listen: fn(&Context) -> io::Result<(Listener, Box<dyn Any>)>,
+    /// Makes a listener on a context, with room for five connections that wait.
+    pub listen: fn(&Context) -> io::Result<Listening>,
     /// Connects to one.
     pub connect: fn(&Context, &Address) -> Request<Stream>,
     /// Whether this machine has what the kind needs; if not, every clause passes unheard.
     pub is_here: fn() -> bool,
+}
+
+/// A listener, and what it stands on.
+pub struct Listening {
+    /// The listener.
+    pub listener: Listener,
+    /// What has to live as long as it does, such as a directory.
+    pub keep: Box<dyn Any>,
 }
 
 /// A listener, and the context it is on.
@@ -65,7 +72,7 @@ impl Kind {
     #[must_use]
     pub const fn new(
         name: &'static str,
-        listen: fn(&Context) -> io::Result<(Listener, Box<dyn Any>)>,
+        listen: fn(&Context) -> io::Result<Listening>,
         connect: fn(&Context, &Address) -> Request<Stream>,
     ) -> Self {
         Self {
@@ -83,7 +90,7 @@ impl Kind {
     #[must_use]
     #[track_caller]
     pub fn ends(&self, ctx: &Context) -> Ends {
-        let (listener, keep) = match (self.listen)(ctx) {
+        let Listening { listener, keep } = match (self.listen)(ctx) {
             Ok(made) => made,
             Err(error) => panic!("{}: a listener cannot be made: {error}", self.name),
         };
@@ -104,6 +111,14 @@ impl Ends {
     pub fn connect(&self) -> Request<Stream> {
         let at = self.listener.local_address().unwrap();
         (self.kind.connect)(&self.ctx, &at)
+    }
+}
+
+impl fmt::Debug for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listening")
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
     }
 }
 
@@ -149,8 +164,7 @@ pub fn check(kind: Kind, name: &str) {
     on_every_backend(kind, clause.story);
 }
 
-/// Makes one test for each clause of the contract of listeners, of the given
-/// [`Kind`](crate::contract::listener::Kind).
+/// Makes one test for each clause of the contract of listeners, of the given [`Kind`].
 ///
 /// The tests are called like the clauses, so each kind wants a module of its own; see
 /// [`contract::listener`](crate::contract::listener).

@@ -74,16 +74,18 @@ impl Answerer {
     }
 
     fn answer(self: &Rc<Self>, chunk: Chunk, to: &Address) {
+        // Answered or not (a sender without a name, or gone): the next one counts.
+        let send = self.datagram.send_to(chunk, Some(to));
+        if send.is_finished() {
+            return self.receive();
+        }
         let weak = Rc::downgrade(self);
-        let send = self.datagram.send_to(chunk, Some(to)).on_done(move |_| {
-            // Answered or not (a sender without a name, or gone): the next one counts.
+        let send = send.on_done(move |_| {
             if let Some(answerer) = weak.upgrade() {
                 answerer.receive();
             }
         });
-        if !send.is_finished() {
-            send.set_timeout(SEND_PATIENCE);
-        }
+        send.set_timeout(SEND_PATIENCE);
         self.send.set(Some(send));
     }
 
