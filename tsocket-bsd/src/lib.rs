@@ -60,7 +60,6 @@ pub use datagram::{DatagramOptions, datagram, datagram_from_fd};
 pub use existing::stream_from_fd;
 pub use inherited::{Inherited, inherited};
 pub use listen::{ListenOptions, ListenSocket, listen};
-pub use listen::{ListenOptions, listen};
 pub use options::{KeepAlive, SocketOptions, SocketUse, WrongOption};
 pub use pair::socketpair;
 pub use passing::{FDS_MAX, FdPassing};
