@@ -11,7 +11,7 @@ use tsocket::Stream;
 use crate::stream;
 
 /// Those that addresses can name.
-const FAMILIES: [AddressFamily; 3] = [
+pub(crate) const FAMILIES: [AddressFamily; 3] = [
     AddressFamily::INET,
     AddressFamily::INET6,
     AddressFamily::UNIX,
@@ -65,13 +65,13 @@ pub(crate) fn adopt(fd: OwnedFd, families: &[AddressFamily]) -> Result<OwnedFd, 
 }
 
 fn check_stream(fd: &OwnedFd, families: &[AddressFamily]) -> io::Result<()> {
-    check_kind(fd, families)?;
+    check_kind(fd, families, SocketType::STREAM)?;
     net::getpeername(fd).map(drop)
 }
 
 /// Refuses what does not listen for streams of a family that addresses can name.
 pub(crate) fn check_listens(fd: &OwnedFd) -> io::Result<()> {
-    check_kind(fd, &FAMILIES)?;
+    check_kind(fd, &FAMILIES, SocketType::STREAM)?;
     if sockopt::socket_acceptconn(fd)? {
         Ok(())
     } else {
@@ -79,11 +79,16 @@ pub(crate) fn check_listens(fd: &OwnedFd) -> io::Result<()> {
     }
 }
 
-fn check_kind(fd: &OwnedFd, families: &[AddressFamily]) -> io::Result<()> {
+/// Refuses what is no socket of one of `families` and this type.
+pub(crate) fn check_kind(
+    fd: &OwnedFd,
+    families: &[AddressFamily],
+    socket_type: SocketType,
+) -> io::Result<()> {
     if !families.contains(&net::getsockname(fd)?.address_family()) {
         return Err(Errno::AFNOSUPPORT);
     }
-    if sockopt::socket_type(fd)? != SocketType::STREAM {
+    if sockopt::socket_type(fd)? != socket_type {
         return Err(Errno::PROTOTYPE);
     }
     Ok(())

@@ -2,8 +2,8 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::io::{self, Errno, FdFlags};
-use rustix::net::{self, AddressFamily, SendFlags, SocketAddrAny, SocketType, sockopt};
+use rustix::io::{self, Errno};
+use rustix::net::{self, AddressFamily, SendFlags, SocketAddrAny, SocketType};
 
 /// What every send passes, so that a peer that has gone is an error and no signal.
 #[cfg(not(target_vendor = "apple"))]
@@ -30,29 +30,6 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
         let (left, right) = net::socketpair(family, socket_type, flags, None)?;
         Ok((prepared(left)?, prepared(right)?))
     }
-}
-
-/// Refuses what is no inet or unix socket of this type, and does for the others what sockets of our own
-/// are born with.
-pub(crate) fn adopt(fd: &OwnedFd, socket_type: SocketType) -> io::Result<()> {
-    let family = net::getsockname(fd)?.address_family();
-    if ![
-        AddressFamily::INET,
-        AddressFamily::INET6,
-        AddressFamily::UNIX,
-    ]
-    .contains(&family)
-    {
-        return Err(Errno::AFNOSUPPORT);
-    }
-    if sockopt::socket_type(fd)? != socket_type {
-        return Err(Errno::PROTOTYPE);
-    }
-    io::ioctl_fionbio(fd, true)?;
-    io::fcntl_setfd(fd, io::fcntl_getfd(fd)? | FdFlags::CLOEXEC)?;
-    #[cfg(target_vendor = "apple")]
-    sockopt::set_socket_nosigpipe(fd, true)?;
-    Ok(())
 }
 
 /// One connection that waits on `listener`, with the address of its peer.
