@@ -61,6 +61,6 @@ const BIRTH_FLAGS: net::SocketFlags = net::SocketFlags::CLOEXEC.union(net::Socke
 fn prepared(fd: OwnedFd) -> io::Result<OwnedFd> {
     io::ioctl_fioclex(&fd)?;
     io::ioctl_fionbio(&fd, true)?;
-    sockopt::set_socket_nosigpipe(&fd, true)?;
+    net::sockopt::set_socket_nosigpipe(&fd, true)?;
     Ok(fd)
 }
