@@ -23,6 +23,13 @@ kinds! {
     byte_over_memory: BYTE_OVER_MEMORY,
     message_over_unix: MESSAGE_OVER_UNIX,
     byte_over_unix: BYTE_OVER_UNIX,
+    security_layer_over_memory: SECURITY_LAYER_OVER_MEMORY,
+    tls_over_memory: TLS_OVER_MEMORY,
+    tls_over_unix: TLS_OVER_UNIX,
+    tls_over_tcp: TLS_OVER_TCP,
+    tls_over_chaos: TLS_OVER_CHAOS,
+    chaos_over_memory: CHAOS_OVER_MEMORY,
+    chaos_over_tls: CHAOS_OVER_TLS,
 }
 
 #[test]

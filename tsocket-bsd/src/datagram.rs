@@ -148,8 +148,7 @@ pub fn datagram(ctx: &Context, local: &Address, options: &DatagramOptions) -> io
 /// non-blocking, and given back with the error; netlink sockets are refused.
 #[doc(alias = "tdgram_bsd_existing_socket")]
 pub fn datagram_from_fd(ctx: &Context, fd: OwnedFd) -> Result<Datagram, FdError<OwnedFd>> {
-    let checked = existing::check_kind(&fd, &existing::FAMILIES, SocketType::DGRAM);
-    match checked.and_then(|()| existing::prepare(&fd)) {
+    match existing::check_datagram(&fd).and_then(|()| existing::prepare(&fd)) {
         Ok(()) => bsd::new(ctx, fd, None),
         Err(errno) => Err(FdError {
             error: errno.into(),

@@ -11,7 +11,7 @@ use tsocket::Stream;
 use crate::stream;
 
 /// Those that addresses can name.
-pub(crate) const FAMILIES: [AddressFamily; 3] = [
+const FAMILIES: [AddressFamily; 3] = [
     AddressFamily::INET,
     AddressFamily::INET6,
     AddressFamily::UNIX,
@@ -90,12 +90,12 @@ fn is_listening(_: &OwnedFd) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Refuses what is no socket of one of `families` and this type.
-pub(crate) fn check_kind(
-    fd: &OwnedFd,
-    families: &[AddressFamily],
-    socket_type: SocketType,
-) -> io::Result<()> {
+/// Refuses what is no datagram socket of a family that addresses can name.
+pub(crate) fn check_datagram(fd: &OwnedFd) -> io::Result<()> {
+    check_kind(fd, &FAMILIES, SocketType::DGRAM)
+}
+
+fn check_kind(fd: &OwnedFd, families: &[AddressFamily], socket_type: SocketType) -> io::Result<()> {
     if !families.contains(&net::getsockname(fd)?.address_family()) {
         return Err(Errno::AFNOSUPPORT);
     }

@@ -3,6 +3,7 @@
 
 mod address;
 mod buffers;
+mod chaos;
 mod chunk;
 #[cfg(feature = "contract-tests")]
 pub mod contract;
@@ -18,11 +19,15 @@ mod queued;
 mod read_ahead;
 mod ready;
 mod serve;
+pub mod session;
 mod slot;
 mod stream;
+#[cfg(feature = "rustls")]
+pub mod tls;
 
 pub use address::{Address, AddressKind, Family};
 pub use buffers::{Buffers, MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
+pub use chaos::{Chaos, chaos};
 pub use chunk::Chunk;
 pub use copy::{COPY_BYTES, CopyFailed, Relayed, copy, relay};
 pub use credentials::Credentials;

@@ -106,15 +106,7 @@ impl Stream {
     ) -> io::Result<Self> {
         let ready = Ready::new(ctx);
         let ops = make(ready.clone())?;
-        let transport = Transport {
-            ops,
-            ahead: ReadAhead::default(),
-            pool: ctx.local::<Pool>(),
-            ready,
-        };
-        Ok(Self {
-            core: Core::new(ctx, transport),
-        })
+        Ok(Self::in_front_of(ctx, ops, ready))
     }
 
     /// A stream of `ctx` in front of what `make` makes of the `transport` below it.
@@ -128,17 +120,18 @@ impl Stream {
         transport: Transport,
         make: impl FnOnce(Transport) -> Box<dyn StreamOps>,
     ) -> Self {
-        let pool = ctx.local::<Pool>();
-        assert!(
-            Rc::ptr_eq(&pool, &transport.pool),
-            "the transport of a layered stream belongs to the same context"
-        );
+        transport.assert_on(ctx);
         let ready = transport.ready();
         let ops = make(transport);
+        Self::in_front_of(ctx, ops, ready)
+    }
+
+    /// A stream of `ctx` in front of `ops`, which tells through `ready`.
+    pub(crate) fn in_front_of(ctx: &Context, ops: Box<dyn StreamOps>, ready: Ready) -> Self {
         let transport = Transport {
             ops,
             ahead: ReadAhead::default(),
-            pool,
+            pool: ctx.local::<Pool>(),
             ready,
         };
         Self {
