@@ -171,6 +171,34 @@ impl<T: 'static, E: 'static> Request<T, E> {
         self.node().cancel();
     }
 
+    /// The result, if the request has finished and the result was not delivered; else the request.
+    ///
+    /// For whoever can go on at once: what a stream has written at once, say, needs no turn of the loop.
+    /// A completion that the request was given does not run.
+    ///
+    /// # Errors
+    /// The request itself, if there is no result yet.
+    ///
+    /// # Examples
+    /// ```
+    /// use tevent::{Context, Request};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = Context::new()?;
+    /// let (request, completer) = Request::<u32>::pair(&ctx, "answer");
+    /// let request = request.try_into_result().unwrap_err();
+    /// completer.done(42);
+    /// assert_eq!(request.try_into_result().unwrap()?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_into_result(self) -> Result<Result<T, E>, Self> {
+        if !self.node().has_result() {
+            return Err(self);
+        }
+        self.node().take_result().ok_or(self)
+    }
+
     pub(crate) fn from_node(node: Rc<Node<T, E>>) -> (Self, Completer<T, E>) {
         (
             Self {

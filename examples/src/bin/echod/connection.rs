@@ -107,8 +107,13 @@ impl Connection {
 
     fn write(self: &Rc<Self>, chunk: Chunk) {
         self.count(chunk.len());
+        // What is written at once needs no turn of the loop.
+        let write = match self.stream.writev(chunk).try_into_result() {
+            Ok(result) => return self.write_done(result),
+            Err(write) => write,
+        };
         let weak = Rc::downgrade(self);
-        let write = self.stream.writev(chunk).on_done(move |result| {
+        let write = write.on_done(move |result| {
             if let Some(connection) = weak.upgrade() {
                 connection.write_done(result);
             }
