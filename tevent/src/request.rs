@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use ended::{End, Ended, Work};
 pub(crate) use held::Held;
-pub(crate) use node::Node;
+pub(crate) use node::{Node, Sink};
 
 use crate::context::WeakContext;
 use crate::dump::Progress;
@@ -106,7 +106,44 @@ impl<T: 'static, E: 'static> Request<T, E> {
     /// Returns the request itself: dropping it still cancels.
     #[doc(alias = "tevent_req_set_callback")]
     pub fn on_done(self, completion: impl FnOnce(Result<T, E>) + 'static) -> Self {
-        self.node().set_completion(Box::new(completion));
+        let completion = Sink::Completion(Box::new(completion));
+        self.node().set_completion(completion);
+        self
+    }
+
+    /// As [`on_done`](Self::on_done), with a completion that serves one request after the other: it is
+    /// allocated once, and not once for each of them.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    /// use tevent::{Context, Request};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = Context::new()?;
+    /// let sum = Rc::new(Cell::new(0));
+    /// let added: Rc<dyn Fn(std::io::Result<u32>)> = Rc::new({
+    ///     let sum = sum.clone();
+    ///     move |result| sum.set(sum.get() + result.unwrap_or(0))
+    /// });
+    /// for number in [3, 4] {
+    ///     let (request, completer) = Request::<u32>::pair(&ctx, "number");
+    ///     let request = request.on_done_shared(&added);
+    ///     completer.done(number);
+    ///     ctx.run()?;
+    ///     drop(request);
+    /// }
+    /// assert_eq!(sum.get(), 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Source
+    /// `tevent_req_set_callback()`, whose callback is a function, and so is never allocated.
+    pub fn on_done_shared(self, completion: &Rc<dyn Fn(Result<T, E>)>) -> Self {
+        let completion = Sink::Shared(completion.clone());
+        self.node().set_completion(completion);
         self
     }
 
@@ -169,34 +206,6 @@ impl<T: 'static, E: 'static> Request<T, E> {
     #[doc(alias = "tevent_req_cancel")]
     pub fn cancel(&self) {
         self.node().cancel();
-    }
-
-    /// The result, if the request has finished and the result was not delivered; else the request.
-    ///
-    /// For whoever can go on at once: what a stream has written at once, say, needs no turn of the loop.
-    /// A completion that the request was given does not run.
-    ///
-    /// # Errors
-    /// The request itself, if there is no result yet.
-    ///
-    /// # Examples
-    /// ```
-    /// use tevent::{Context, Request};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let ctx = Context::new()?;
-    /// let (request, completer) = Request::<u32>::pair(&ctx, "answer");
-    /// let request = request.try_into_result().unwrap_err();
-    /// completer.done(42);
-    /// assert_eq!(request.try_into_result().unwrap()?, 42);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn try_into_result(self) -> Result<Result<T, E>, Self> {
-        if !self.node().has_result() {
-            return Err(self);
-        }
-        self.node().take_result().ok_or(self)
     }
 
     pub(crate) fn from_node(node: Rc<Node<T, E>>) -> (Self, Completer<T, E>) {

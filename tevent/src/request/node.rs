@@ -38,9 +38,11 @@ enum State {
 }
 
 /// Whoever waits for the result.
-enum Sink<T, E> {
+pub(crate) enum Sink<T, E> {
     Nobody,
     Completion(Box<dyn FnOnce(Result<T, E>)>),
+    // One that others have too.
+    Shared(Rc<dyn Fn(Result<T, E>)>),
     Waker(Waker),
 }
 
@@ -301,7 +303,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
     /// that.
     fn wake_sink(self: &Rc<Self>, body: &mut Body<T, E>, ctx: Option<&Context>) -> Option<Waker> {
         match (&body.sink, ctx) {
-            (Sink::Completion(_), Some(ctx)) if body.ticket == Ticket::NONE => {
+            (Sink::Completion(_) | Sink::Shared(_), Some(ctx)) if body.ticket == Ticket::NONE => {
                 body.ticket = ctx.enqueue(self.clone());
                 None
             }
@@ -313,11 +315,12 @@ impl<T: 'static, E: 'static> Node<T, E> {
         }
     }
 
-    pub(crate) fn set_completion(self: &Rc<Self>, completion: Box<dyn FnOnce(Result<T, E>)>) {
+    /// Has `completion` run, which is no waker.
+    pub(crate) fn set_completion(self: &Rc<Self>, completion: Sink<T, E>) {
         let mut body = self.body.borrow_mut();
-        let replaced = mem::replace(&mut body.sink, Sink::Completion(completion));
+        let replaced = mem::replace(&mut body.sink, completion);
         if body.state == State::Finished {
-            // It is a completion: there is no waker to wake.
+            // There is no waker to wake.
             self.wake_sink(&mut body, self.ctx.upgrade().as_ref());
         }
         drop(body);
@@ -325,7 +328,10 @@ impl<T: 'static, E: 'static> Node<T, E> {
     }
 
     pub(crate) fn has_completion(&self) -> bool {
-        matches!(self.body.borrow().sink, Sink::Completion(_))
+        matches!(
+            self.body.borrow().sink,
+            Sink::Completion(_) | Sink::Shared(_)
+        )
     }
 
     pub(crate) fn set_waker(&self, waker: &Waker) {
@@ -475,14 +481,19 @@ impl<T: 'static, E: 'static> Run for Node<T, E> {
         let mut body = self.body.borrow_mut();
         body.ticket = Ticket::NONE;
         let sink = mem::replace(&mut body.sink, Sink::Nobody);
-        let (Sink::Completion(completion), Some(result)) = (sink, body.result.take()) else {
+        let Some(result) = body.result.take() else {
             return;
         };
         body.state = State::Delivered;
         // Last of all, and also if the completion panics, the keeper lets go of the request.
         let _keeper = body.extras.as_mut().and_then(|extras| extras.keeper.take());
         drop(body);
-        ctx.measure(TraceKind::Completion, self.location, || completion(result));
+        ctx.measure(TraceKind::Completion, self.location, || match sink {
+            Sink::Completion(completion) => completion(result),
+            Sink::Shared(completion) => completion(result),
+            // They have no turn in the line.
+            Sink::Nobody | Sink::Waker(_) => {}
+        });
     }
 
     fn forget(&self) {
