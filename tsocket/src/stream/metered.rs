@@ -110,7 +110,10 @@ impl StreamOps for Metered {
         match &written {
             Ok(len) => {
                 let now = self.meter.note_moved();
-                let offered: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+                let offered = match buffers {
+                    [buffer] => buffer.len(),
+                    buffers => buffers.iter().map(|buffer| buffer.len()).sum(),
+                };
                 self.meter.stalled.set(now.filter(|_| *len < offered));
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.meter.note_refused(),
