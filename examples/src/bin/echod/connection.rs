@@ -34,6 +34,8 @@ pub(crate) struct Connection {
     moved: Cell<u64>,
     // Why it ends; the first reason counts.
     reason: OnceCell<String>,
+    // What runs after each read.
+    on_read: Rc<dyn Fn(io::Result<Chunk>)>,
 }
 
 /// The write that is outstanding, held until it is done.
@@ -52,7 +54,7 @@ impl Connection {
         peer: Address,
     ) -> Request<()> {
         let (request, completer) = Request::pair(daemon.context(), "connection");
-        let connection = Rc::new(Self {
+        let connection = Rc::new_cyclic(|weak: &Weak<Self>| Self {
             daemon: Rc::downgrade(daemon),
             mode,
             peer,
@@ -63,6 +65,14 @@ impl Connection {
             disconnect: Cell::new(None),
             moved: Cell::new(0),
             reason: OnceCell::new(),
+            on_read: Rc::new({
+                let weak = weak.clone();
+                move |result| {
+                    if let Some(connection) = weak.upgrade() {
+                        connection.read_done(result);
+                    }
+                }
+            }),
         });
         let weak = Rc::downgrade(&connection);
         completer.on_cancel(move || {
@@ -84,12 +94,7 @@ impl Connection {
             Mode::Frame => self.stream.read_pdu(pdu::u32_be(MAX_FRAME_LEN)),
             Mode::Echo | Mode::Sink | Mode::Source => self.stream.read(READ_LEN),
         };
-        let weak = Rc::downgrade(self);
-        self.read.set(Some(read.on_done(move |result| {
-            if let Some(connection) = weak.upgrade() {
-                connection.read_done(result);
-            }
-        })));
+        self.read.set(Some(read.on_done_shared(&self.on_read)));
     }
 
     fn read_done(self: &Rc<Self>, result: io::Result<Chunk>) {
@@ -108,7 +113,7 @@ impl Connection {
     fn write(self: &Rc<Self>, chunk: Chunk) {
         self.count(chunk.len());
         // What is written at once needs no turn of the loop.
-        let write = match self.stream.writev(chunk).try_into_result() {
+        let write = match self.stream.writev_now(chunk) {
             Ok(result) => return self.write_done(result),
             Err(write) => write,
         };
