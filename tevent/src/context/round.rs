@@ -312,13 +312,19 @@ impl Context {
 
     /// Whether nothing is left that could happen.
     fn is_idle(&self) -> bool {
-        let deadline = self.inner.timers.borrow().first();
-        self.inner.run_queue.borrow().is_empty()
-            && !deadline.is_some_and(|deadline| self.inner.clock.will_reach(deadline))
-            && !self.fds().is_watching()
+        // What is most often so comes first.
+        !self.fds().is_watching()
+            && self.inner.run_queue.borrow().is_empty()
+            && !self.may_time_come()
             && self.inner.signals.borrow().is_empty()
             && self.inner.expected.borrow().is_empty()
             && self.inner.inbox.borrow().is_empty()
+    }
+
+    /// Whether a timer will be due without anybody's doing.
+    fn may_time_come(&self) -> bool {
+        let deadline = self.inner.timers.borrow().first();
+        deadline.is_some_and(|deadline| self.inner.clock.will_reach(deadline))
     }
 
     /// Waits for the kernel, not at all if something is ready here.
