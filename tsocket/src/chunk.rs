@@ -59,6 +59,18 @@ impl Chunk {
     }
 }
 
+impl Chunk {
+    /// Makes it `len` bytes long where it is, those behind of any value; returns whether it has the room.
+    pub(crate) fn grow(&mut self, len: usize) -> bool {
+        let buffer = self.buffer.as_ref();
+        let has_room = buffer.is_some_and(|buffer| buffer.bytes.len() - buffer.start >= len);
+        if has_room {
+            self.len = self.len.max(len);
+        }
+        has_room
+    }
+}
+
 #[cfg(feature = "bytes")]
 impl Chunk {
     /// The bytes in a vector: the buffer itself, unless most of it is unused, or else a copy.
@@ -246,6 +258,18 @@ mod tests {
         let chunks: Vec<Chunk> = (0..100).map(|_| pool.chunk(Pool::MAX)).collect();
         drop(chunks);
         assert_eq!(pool.free[3].borrow().len(), KEPT_BYTES / Pool::MAX);
+    }
+
+    #[test]
+    fn a_chunk_grows_as_far_as_its_buffer_goes() {
+        let pool = Rc::new(Pool::default());
+        let mut chunk = pool.copy(b"head");
+        assert!(chunk.grow(1024));
+        assert_eq!((&chunk[..4], chunk.len()), (&b"head"[..], 1024));
+        chunk.advance(4);
+        assert!(!chunk.grow(1024));
+        assert_eq!(chunk.len(), 1020);
+        assert!(!Chunk::default().grow(1));
     }
 
     #[test]
