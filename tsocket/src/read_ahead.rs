@@ -68,7 +68,8 @@ impl ReadAhead {
             let scratch = &mut scratch[..MAX_READ_AHEAD];
             let received = attempt(scratch)?;
             let surplus = received.saturating_sub(wanted);
-            self.bytes.extend_from_slice(&scratch[..surplus]);
+            // There was nothing left, so there is nothing to keep in front of it.
+            self.bytes = scratch[..surplus].to_vec();
             Ok(received - surplus)
         })
     }

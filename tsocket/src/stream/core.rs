@@ -248,6 +248,7 @@ impl Core {
         })
     }
 
+    #[cold]
     fn note_write_error(&self, error: &io::Error) {
         self.write_error
             .borrow_mut()
