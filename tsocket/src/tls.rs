@@ -5,7 +5,7 @@
 //! the work is the choice of whoever makes the configuration: rustls is used without any provider of
 //! its own.
 //!
-//! A TLS stream is a [`tunnel`](crate::session::tunnel), with what is said there. Beyond that:
+//! A TLS stream is a [`tunnel()`](crate::session::tunnel()), with what is said there. Beyond that:
 //!
 //! - `close_notify` goes out before the stream below ends: after a [`shutdown`](Stream::shutdown) or
 //!   [`disconnect`](Stream::disconnect), and when the last handle goes with nothing on its way.
