@@ -40,6 +40,7 @@ mod remote;
 mod request_model;
 mod requests;
 mod requests_ended;
+mod serve;
 mod session;
 mod signals;
 mod sim;

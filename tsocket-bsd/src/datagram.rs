@@ -5,8 +5,7 @@ mod bsd;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketType, sockopt};
+use rustix::net::{self, SocketType};
 use tevent::{Context, FdError};
 use tsocket::{Address, Datagram};
 
@@ -149,29 +148,13 @@ pub fn datagram(ctx: &Context, local: &Address, options: &DatagramOptions) -> io
 /// non-blocking, and given back with the error; netlink sockets are refused.
 #[doc(alias = "tdgram_bsd_existing_socket")]
 pub fn datagram_from_fd(ctx: &Context, fd: OwnedFd) -> Result<Datagram, FdError<OwnedFd>> {
-    match check(&fd).and_then(|()| existing::prepare(&fd)) {
+    match existing::check_datagram(&fd).and_then(|()| existing::prepare(&fd)) {
         Ok(()) => bsd::new(ctx, fd, None),
         Err(errno) => Err(FdError {
             error: errno.into(),
             fd,
         }),
     }
-}
-
-/// Refuses what is no datagram socket of a family that addresses can name.
-fn check(fd: &OwnedFd) -> rustix::io::Result<()> {
-    let families = [
-        AddressFamily::INET,
-        AddressFamily::INET6,
-        AddressFamily::UNIX,
-    ];
-    if !families.contains(&net::getsockname(fd)?.address_family()) {
-        return Err(Errno::AFNOSUPPORT);
-    }
-    if sockopt::socket_type(fd)? != SocketType::DGRAM {
-        return Err(Errno::PROTOTYPE);
-    }
-    Ok(())
 }
 
 fn bind(fd: &OwnedFd, local: &Address) -> io::Result<Option<BoundPath>> {

@@ -7,6 +7,8 @@
 //! | [`connect()`] | [`Stream`](tsocket::Stream) | TCP and unix streams, as the client |
 //! | [`connect_host()`] | [`Stream`](tsocket::Stream) | TCP to a name, which is looked up |
 //! | [`listen()`] | [`Listener`](tsocket::Listener) | TCP and unix streams, as the server |
+//! | [`ListenSocket`] | [`Listener`](tsocket::Listener)s | threads, and sockets that listen already |
+//! | [`inherited()`] | descriptors | sockets of a service manager |
 //! | [`datagram()`] | [`Datagram`](tsocket::Datagram) | UDP and unix datagrams |
 //! | [`datagram_from_fd()`] | [`Datagram`](tsocket::Datagram) | a datagram socket that is there already |
 //! | [`socketpair()`] | two [`Stream`](tsocket::Stream)s | both ends of a unix stream |
@@ -42,6 +44,7 @@ mod address;
 mod connect;
 mod datagram;
 mod existing;
+mod inherited;
 mod listen;
 mod options;
 mod pair;
@@ -55,7 +58,8 @@ mod watched;
 pub use connect::{ConnectOptions, HostError, connect, connect_host};
 pub use datagram::{DatagramOptions, datagram, datagram_from_fd};
 pub use existing::stream_from_fd;
-pub use listen::{ListenOptions, listen};
+pub use inherited::{Inherited, inherited};
+pub use listen::{ListenOptions, ListenSocket, listen};
 pub use options::{KeepAlive, SocketOptions, SocketUse, WrongOption};
 pub use pair::socketpair;
 pub use passing::{FDS_MAX, FdPassing};

@@ -18,6 +18,11 @@ use crate::watched::Watched;
 /// What one call takes at most (`IOV_MAX`); the rest goes with the next.
 const BUFFER_COUNT_MAX: usize = 1024;
 
+/// How many bytes are read before the others have their turn: one wait per read of the greatest length
+/// is lost beside the copying of its bytes, and a peer that sends without end would otherwise be read
+/// for as long as the loop lets a chain of completions go on.
+const SHARE: usize = 64 * 1024;
+
 /// A connected stream socket.
 ///
 /// Level-triggered: what a call has left in the kernel is told again, so a read that comes back short
@@ -30,6 +35,8 @@ struct BsdStream {
     passing: Option<Passing>,
     /// Whether a read may find something: it was told so, and no read has come back short since.
     readable: bool,
+    /// How many bytes were read since it was last told.
+    taken: usize,
     ended: bool,
     /// Whether an error, or the end of both directions, was told.
     failed: bool,
@@ -61,6 +68,7 @@ pub(crate) fn with_passing(
             ready,
             passing,
             readable: false,
+            taken: 0,
             ended: false,
             failed: false,
             write_awaited: false,
@@ -101,7 +109,8 @@ impl StreamOps for BsdStream {
         }) {
             Ok(len) => {
                 self.ended = len == 0;
-                self.readable = len == room;
+                self.taken = self.taken.saturating_add(len);
+                self.readable = len == room && self.taken < SHARE;
                 Ok(len)
             }
             Err(Errno::AGAIN) => {
@@ -176,6 +185,7 @@ impl StreamOps for BsdStream {
         self.failed |= readiness.intersects(Readiness::ERROR);
         if readiness.intersects(Readiness::READ | Readiness::ERROR) {
             self.readable = true;
+            self.taken = 0;
         }
         if readiness.intersects(Readiness::WRITE | Readiness::ERROR)
             && !mem::take(&mut self.write_awaited)

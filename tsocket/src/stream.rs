@@ -3,6 +3,7 @@
 mod core;
 mod disconnect;
 mod leave;
+mod metered;
 mod monitor;
 mod ops;
 mod pdu;
@@ -20,6 +21,7 @@ use tevent::{Completer, Context, Request};
 
 pub use disconnect::{DISCONNECT_BYTES, DISCONNECT_TIME};
 pub use leave::Refused;
+pub(crate) use metered::Meter;
 pub use ops::StreamOps;
 pub use transport::Transport;
 
