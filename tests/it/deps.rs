@@ -9,7 +9,7 @@ use std::process::Command;
 const LIBRARIES: [&str; 4] = ["tevent", "tsocket", "tsocket-bsd", "tsocket-npa"];
 
 /// Every third-party crate that a user of all four libraries builds on Linux with default features.
-const THIRD_PARTY: [&str; 11] = [
+const THIRD_PARTY: [&str; 12] = [
     "bitflags",
     "cfg-if",
     "crossbeam-channel",
@@ -21,6 +21,7 @@ const THIRD_PARTY: [&str; 11] = [
     "rustix",
     "signal-hook-registry",
     "slab",
+    "zeroize",
 ];
 
 /// The crates that each library asks for itself, and for what.
@@ -45,7 +46,20 @@ const DIRECT: [(&str, &[&str]); 4] = [
             "tevent", "tsocket",
         ],
     ),
-    ("tsocket-npa", &["rustix", "tevent", "tsocket"]),
+    (
+        "tsocket-npa",
+        &[
+            "rustix", // error numbers
+            "tevent", "tsocket", "zeroize", // session keys leave nothing behind
+        ],
+    ),
+];
+
+/// The features of a library that its users choose, and the crates that each brings with it.
+const OPTIONAL: [(&str, &str, &[&str]); 3] = [
+    ("tsocket", "bytes", &["bytes"]),
+    ("tsocket", "contract-tests", &[]),
+    ("tsocket", "futures-io", &["futures-io"]),
 ];
 
 /// Crates that one already here replaces, that expand code at build time, or that build or read C.
@@ -122,6 +136,18 @@ fn each_library_asks_for_what_it_uses() {
         let names = lines.iter().filter_map(|line| line.split(' ').next());
         let direct: BTreeSet<_> = names.filter(|name| *name != library).collect();
         assert_eq!(direct.into_iter().collect::<Vec<_>>(), wanted, "{library}");
+    }
+}
+
+#[test]
+fn each_feature_brings_what_it_is_for() {
+    for (library, feature, wanted) in OPTIONAL {
+        let usual = tree(&[library], "normal", &[]);
+        let usual = third_party(&usual);
+        let lines = tree(&[library], "normal", &["--features", feature]);
+        let graph = third_party(&lines);
+        let brought: Vec<_> = graph.difference(&usual).copied().collect();
+        assert_eq!(brought, wanted, "{library} with {feature}");
     }
 }
 

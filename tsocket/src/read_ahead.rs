@@ -71,7 +71,10 @@ impl ReadAhead {
         buffer: &mut [u8],
     ) -> io::Result<usize> {
         let wanted = buffer.len();
-        if self.len() == 0 && (wanted >= MAX_READ_AHEAD || !ops.reads_ahead()) {
+        if self.len() > 0 {
+            return Ok(self.copy_to(buffer));
+        }
+        if wanted >= MAX_READ_AHEAD || !ops.reads_ahead() {
             return ops.try_readv(&mut [IoSliceMut::new(buffer)]);
         }
         let mut parts = PartsMut::skipping(0);
@@ -104,16 +107,20 @@ impl ReadAhead {
     }
 
     fn take(&mut self, parts: &mut PartsMut<'_>) -> usize {
-        let mut taken = 0;
-        for slice in parts.slices() {
-            let len = slice.len().min(self.len());
-            slice[..len].copy_from_slice(&self.bytes[self.start..self.start + len]);
-            self.start += len;
-            taken += len;
-        }
+        parts
+            .slices()
+            .iter_mut()
+            .map(|slice| self.copy_to(slice))
+            .sum()
+    }
+
+    fn copy_to(&mut self, slice: &mut [u8]) -> usize {
+        let len = slice.len().min(self.len());
+        slice[..len].copy_from_slice(&self.bytes[self.start..self.start + len]);
+        self.start += len;
         if self.len() == 0 {
             *self = Self::default();
         }
-        taken
+        len
     }
 }

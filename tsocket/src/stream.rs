@@ -23,6 +23,7 @@ pub use disconnect::{DISCONNECT_BYTES, DISCONNECT_TIME};
 pub use leave::Refused;
 pub(crate) use metered::Meter;
 pub use ops::StreamOps;
+pub use pdu::{NextVector, VectorProgress};
 pub use transport::Transport;
 
 use self::core::{Core, Phase};
@@ -379,6 +380,15 @@ impl Stream {
     #[doc(alias = "getpeereid")]
     pub fn peer_credentials(&self) -> io::Result<Credentials> {
         self.core.with_ops(|ops| ops.peer_credentials())
+    }
+}
+
+#[cfg(feature = "futures-io")]
+impl Stream {
+    /// A pooled buffer for a write of `len` bytes, or of as many as one write takes.
+    pub(crate) fn room_for(&self, len: usize) -> io::Result<Chunk> {
+        let most = self.core.with_ops(|ops| Ok(ops.max_write_len()))?;
+        Ok(self.core.pool.chunk(len.min(most)))
     }
 }
 

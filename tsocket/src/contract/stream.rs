@@ -241,6 +241,8 @@ macro_rules! stream_contract {
             pdus::one_above_the_limit_is_refused,
             pdus::a_peer_that_closes_inside_one,
             pdus::the_end_between_two_is_an_empty_chunk,
+            pdus::one_that_chooses_its_buffers,
+            pdus::ones_that_end_with_a_delimiter,
             queues::writes_keep_their_order,
             queues::reads_keep_their_order,
             queues::a_dropped_write_leaves_the_queue,
