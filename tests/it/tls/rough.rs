@@ -65,7 +65,7 @@ fn story(seed: u64, how: Chaos) -> io::Result<()> {
 fn whatever_breaks_is_an_error_that_one_expects() {
     let mut random = Random::seeded();
     let mut failed = 0;
-    let rounds = scaled(60, 2_000);
+    let rounds = scaled(60, 600);
     for round in 0..rounds {
         let within = Some(2 * TOTAL);
         let mut how = Chaos::HARMLESS;
