@@ -29,10 +29,14 @@
 #![forbid(unsafe_code)]
 
 mod byte;
+mod directory;
 mod errors;
 mod frame;
 mod message;
+mod name;
 
 pub use byte::byte_mode;
+pub use directory::{DirectoryError, NpDirectory};
 pub use frame::{FrameError, MessageHeader};
 pub use message::message_mode;
+pub use name::{NameError, PipeName};
