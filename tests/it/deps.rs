@@ -37,7 +37,14 @@ const DIRECT: [(&str, &[&str]); 4] = [
         ],
     ),
     ("tsocket", &["rustix", "tevent"]),
-    ("tsocket-bsd", &["rustix", "tevent", "tsocket"]),
+    (
+        "tsocket-bsd",
+        &[
+            "libc",   // sys.rs
+            "rustix", // safe system calls
+            "tevent", "tsocket",
+        ],
+    ),
     ("tsocket-npa", &["rustix", "tevent", "tsocket"]),
 ];
 

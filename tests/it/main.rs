@@ -2,6 +2,7 @@
 
 mod always_ready;
 mod combine;
+mod credentials;
 mod datagrams;
 mod deps;
 mod differences;

@@ -149,7 +149,7 @@ impl Socket {
     }
 
     fn into_stream(self, ctx: &Context) -> io::Result<Stream> {
-        stream::new(ctx, self.fd, self.path)
+        Ok(stream::new(ctx, self.fd, self.path)?)
     }
 }
 

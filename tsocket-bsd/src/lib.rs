@@ -1,6 +1,6 @@
 //! BSD sockets on the tevent reactor: TCP, UDP and unix sockets as `tsocket` endpoints.
 //!
-//! Four functions make endpoints of the kinds in [`tsocket`]; everything else is done with those:
+//! These functions make endpoints of the kinds in [`tsocket`]; everything else is done with those:
 //!
 //! | Function | Gives | For |
 //! |---|---|---|
@@ -8,6 +8,7 @@
 //! | [`listen()`] | [`Listener`](tsocket::Listener) | TCP and unix streams, as the server |
 //! | [`datagram()`] | [`Datagram`](tsocket::Datagram) | UDP and unix datagrams |
 //! | [`socketpair()`] | two [`Stream`](tsocket::Stream)s | both ends of a unix stream |
+//! | [`stream_from_fd()`] | [`Stream`](tsocket::Stream) | a socket that is connected already |
 //!
 //! Every descriptor is non-blocking and closed on exec from birth, no write raises `SIGPIPE`, and
 //! socket files are private from birth. Errors carry the errno of the system call that failed
@@ -37,14 +38,17 @@
 mod address;
 mod connect;
 mod datagram;
+mod existing;
 mod listen;
 mod pair;
 mod socket;
 mod stream;
+mod sys;
 mod unix_path;
 mod watched;
 
 pub use connect::{ConnectOptions, connect};
 pub use datagram::{DatagramOptions, datagram};
+pub use existing::stream_from_fd;
 pub use listen::{ListenOptions, listen};
 pub use pair::socketpair;

@@ -6,10 +6,11 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, Shutdown};
-use tevent::{Context, Readiness};
-use tsocket::{Address, Stream, StreamOps};
+use tevent::{Context, FdError, Readiness};
+use tsocket::{Address, Credentials, Stream, StreamOps};
 
 use crate::socket::{self, SEND_FLAGS};
+use crate::sys;
 use crate::unix_path::BoundPath;
 use crate::watched::Watched;
 
@@ -32,16 +33,30 @@ struct BsdStream {
 }
 
 /// Makes a stream of `ctx` from a connected socket; `path` is the file that goes with it.
-pub(crate) fn new(ctx: &Context, fd: OwnedFd, path: Option<BoundPath>) -> io::Result<Stream> {
-    Stream::new(ctx, |ready| {
-        let watched = Watched::new(ctx, fd, move |told| ready.notify(told))?;
-        Ok(Box::new(BsdStream {
-            _path: path,
-            watched,
-            readable: false,
-            ended: false,
-            write_awaited: false,
-        }))
+pub(crate) fn new(
+    ctx: &Context,
+    fd: OwnedFd,
+    path: Option<BoundPath>,
+) -> Result<Stream, FdError<OwnedFd>> {
+    let mut back = None;
+    let made = Stream::new(ctx, |ready| {
+        match Watched::new(ctx, fd, move |told| ready.notify(told)) {
+            Ok(watched) => Ok(Box::new(BsdStream {
+                _path: path,
+                watched,
+                readable: false,
+                ended: false,
+                write_awaited: false,
+            })),
+            Err(refused) => {
+                back = Some(refused.fd);
+                Err(refused.error)
+            }
+        }
+    });
+    made.map_err(|error| FdError {
+        error,
+        fd: back.expect("what fails leaves the descriptor"),
     })
 }
 
@@ -114,6 +129,14 @@ impl StreamOps for BsdStream {
 
     fn peer_address(&self) -> io::Result<Address> {
         self.watched.peer_address()
+    }
+
+    fn peer_credentials(&self) -> io::Result<Credentials> {
+        // Of other families the system says nothing, or that nobody is the peer.
+        if !self.local_address()?.is_unix() {
+            return Err(Errno::OPNOTSUPP.into());
+        }
+        sys::peer_credentials(self.watched.fd())
     }
 
     fn told(&mut self, readiness: Readiness) -> Readiness {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 use rustix::net;
-use tevent::{Context, Counters, FdEvent, Interest, Readiness};
+use tevent::{Context, Counters, FdError, FdEvent, Interest, Readiness};
 use tsocket::Address;
 
 use crate::address;
@@ -23,7 +23,7 @@ impl Watched {
         ctx: &Context,
         fd: OwnedFd,
         told: impl FnMut(Readiness) + 'static,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, FdError<OwnedFd>> {
         let event = FdEvent::new(ctx, fd, Interest::NONE, told)?;
         Ok(Self {
             event,

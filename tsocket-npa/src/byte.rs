@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 
 use tevent::{Context, Readiness};
-use tsocket::{Address, Refused, Stream, StreamOps, Transport};
+use tsocket::{Address, Credentials, Refused, Stream, StreamOps, Transport};
 
 use crate::errors;
 
@@ -68,6 +68,10 @@ impl StreamOps for BytePipe {
 
     fn peer_address(&self) -> io::Result<Address> {
         self.transport.peer_address()
+    }
+
+    fn peer_credentials(&self) -> io::Result<Credentials> {
+        self.transport.peer_credentials()
     }
 
     fn told(&mut self, readiness: Readiness) -> Readiness {

@@ -6,7 +6,7 @@ mod outgoing;
 use std::io::{self, IoSlice, IoSliceMut};
 
 use tevent::{Context, Readiness};
-use tsocket::{Address, Refused, Stream, StreamOps, Transport};
+use tsocket::{Address, Credentials, Refused, Stream, StreamOps, Transport};
 
 use self::incoming::Incoming;
 use self::outgoing::Outgoing;
@@ -96,6 +96,10 @@ impl StreamOps for MessagePipe {
 
     fn peer_address(&self) -> io::Result<Address> {
         self.transport.peer_address()
+    }
+
+    fn peer_credentials(&self) -> io::Result<Credentials> {
+        self.transport.peer_credentials()
     }
 
     fn told(&mut self, readiness: Readiness) -> Readiness {

@@ -44,6 +44,11 @@ pub(crate) fn would_block() -> io::Error {
     Errno::WOULDBLOCK.into()
 }
 
+/// This kind of endpoint does not have the operation.
+pub(crate) fn not_supported() -> io::Error {
+    Errno::OPNOTSUPP.into()
+}
+
 /// Whether an operation is one that this kind of endpoint does not have.
 pub(crate) fn is_not_supported(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error())

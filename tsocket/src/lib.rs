@@ -4,6 +4,7 @@
 mod address;
 mod buffers;
 mod chunk;
+mod credentials;
 mod datagram;
 mod errors;
 mod failed;
@@ -19,6 +20,7 @@ mod stream;
 pub use address::{Address, AddressKind, Family};
 pub use buffers::{Buffers, MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
 pub use chunk::Chunk;
+pub use credentials::Credentials;
 pub use datagram::{Datagram, DatagramOps, Received};
 pub use failed::Failed;
 pub use listener::{Listener, ListenerOps};

@@ -28,7 +28,7 @@ use crate::buffers::{MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffer
 use crate::chunk::{Chunk, Pool};
 use crate::read_ahead::ReadAhead;
 use crate::ready::Ready;
-use crate::{Address, Failed, errors};
+use crate::{Address, Credentials, Failed, errors};
 
 /// A connection of bytes in both directions.
 ///
@@ -372,6 +372,20 @@ impl Stream {
     /// descriptor.
     pub fn peer_address(&self) -> io::Result<Address> {
         self.core.with_ops(|ops| ops.peer_address())
+    }
+
+    /// Who the peer is, as the system vouches for it; a layered stream says what the one below it says.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` where nobody vouches for it: over the network, in memory, and on systems that do
+    /// not say; `ENOTCONN` if the stream was closed; whatever the system says of the descriptor.
+    ///
+    /// # Source
+    /// `SO_PEERCRED` in `unix(7)`; C tsocket has none.
+    #[doc(alias = "SO_PEERCRED")]
+    #[doc(alias = "getpeereid")]
+    pub fn peer_credentials(&self) -> io::Result<Credentials> {
+        self.core.with_ops(|ops| ops.peer_credentials())
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 
 use tevent::Readiness;
 
-use crate::Address;
+use crate::{Address, Credentials, errors};
 
 /// What a kind of stream has to provide: attempts that answer at once.
 ///
@@ -59,6 +59,15 @@ pub trait StreamOps: 'static {
     /// # Errors
     /// `ENOTCONN` when the peer has gone, or whatever the system says of the descriptor.
     fn peer_address(&self) -> io::Result<Address>;
+
+    /// Who the peer is.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`, which is the default, where nobody vouches for it; whatever the system says of
+    /// the descriptor.
+    fn peer_credentials(&self) -> io::Result<Credentials> {
+        Err(errors::not_supported())
+    }
 
     /// Is told what the [`Ready`](crate::Ready) handle was told, before any attempt is made, and
     /// returns which attempts are worth it now.

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use tevent::Readiness;
 
 use super::StreamOps;
-use crate::Address;
 use crate::buffers::PartsMut;
 use crate::chunk::Pool;
 use crate::read_ahead::ReadAhead;
 use crate::ready::Ready;
+use crate::{Address, Credentials};
 
 /// A stream without its front: its attempts, and what it had read ahead.
 ///
@@ -90,6 +90,14 @@ impl Transport {
     /// As [`StreamOps::peer_address`].
     pub fn peer_address(&self) -> io::Result<Address> {
         self.ops.peer_address()
+    }
+
+    /// As [`StreamOps::peer_credentials`].
+    ///
+    /// # Errors
+    /// As [`StreamOps::peer_credentials`].
+    pub fn peer_credentials(&self) -> io::Result<Credentials> {
+        self.ops.peer_credentials()
     }
 
     /// As [`StreamOps::told`].

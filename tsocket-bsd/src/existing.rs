@@ -1,0 +1,79 @@
+//! Sockets that somebody else has made.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::{self, Errno, FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::net::{self, AddressFamily, SocketType, sockopt};
+use tevent::{Context, FdError};
+use tsocket::Stream;
+
+use crate::stream;
+
+/// Makes a stream of `ctx` from a connected TCP or unix stream socket, which becomes non-blocking and
+/// closed on exec.
+///
+/// Nothing else about it changes: options that were set stay set, and a socket file that it is bound to
+/// stays when it is closed. Non-blocking is what all descriptors for the same socket then are, those in
+/// other processes too.
+///
+/// # Errors
+/// The descriptor comes back with
+/// - `ENOTSOCK` if it is no socket; `EAFNOSUPPORT` if it is of another family than IPv4, IPv6 and unix;
+///   `EPROTOTYPE` if it is no stream socket.
+/// - `ENOTCONN` if it is not connected, or was reset since.
+/// - `EBADF` and whatever else the system says of the descriptor.
+///
+/// # Examples
+/// ```
+/// use std::io::Write as _;
+/// use std::os::unix::net::UnixStream;
+///
+/// let ctx = tevent::Context::new()?;
+/// let (near, mut far) = UnixStream::pair()?;
+/// let stream = tsocket_bsd::stream_from_fd(&ctx, near.into())?;
+/// far.write_all(b"from outside")?;
+/// assert_eq!(&*ctx.run_until(stream.read(100))??, b"from outside");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Source
+/// `tstream_bsd_existing_socket()` in `lib/tsocket/tsocket.h`. Differs: the descriptor is checked, made
+/// non-blocking, and given back with the error.
+#[doc(alias = "tstream_bsd_existing_socket")]
+pub fn stream_from_fd(ctx: &Context, fd: OwnedFd) -> Result<Stream, FdError<OwnedFd>> {
+    match check_stream(&fd).and_then(|()| prepare(&fd)) {
+        Ok(()) => stream::new(ctx, fd, None),
+        Err(errno) => Err(FdError {
+            error: errno.into(),
+            fd,
+        }),
+    }
+}
+
+/// Refuses what is no connected stream socket of a family that addresses can name.
+fn check_stream(fd: &OwnedFd) -> io::Result<()> {
+    let family = net::getsockname(fd)?.address_family();
+    if ![
+        AddressFamily::INET,
+        AddressFamily::INET6,
+        AddressFamily::UNIX,
+    ]
+    .contains(&family)
+    {
+        return Err(Errno::AFNOSUPPORT);
+    }
+    if sockopt::socket_type(fd)? != SocketType::STREAM {
+        return Err(Errno::PROTOTYPE);
+    }
+    net::getpeername(fd).map(drop)
+}
+
+/// Does what sockets of our own are born with.
+fn prepare(fd: &OwnedFd) -> io::Result<()> {
+    fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
+    fcntl_setfd(fd, fcntl_getfd(fd)? | FdFlags::CLOEXEC)?;
+    #[cfg(target_vendor = "apple")]
+    sockopt::set_socket_nosigpipe(fd, true)?;
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! All that is unsafe in this crate: asking the kernel who a peer is.
+#![expect(
+    unsafe_code,
+    reason = "no crate below asks so that a process out of sight, with the number 0, is sound"
+)]
+
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use tsocket::Credentials;
+
+/// Who the peer of the unix socket `fd` is.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
+    let mut peer = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
+    let mut len = libc::socklen_t::try_from(size_of::<libc::ucred>())
+        .expect("a structure of twelve bytes has a length");
+    let (level, name) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
+    let value = (&raw mut peer).cast();
+    // SAFETY: the kernel writes at most `len` bytes to `value`, which are all those of `peer`, and any
+    // numbers are a `ucred`.
+    let status = unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, value, &raw mut len) };
+    if status < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Credentials {
+        uid: peer.uid,
+        gid: peer.gid,
+        pid: u32::try_from(peer.pid).ok().filter(|pid| *pid != 0),
+    })
+}
+
+/// Who the peer of the unix socket `fd` is; these systems do not say which process.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
+    let (mut uid, mut gid) = (0, 0);
+    // SAFETY: the function writes one number to each of the two, and any number is one.
+    let status = unsafe { libc::getpeereid(fd.as_raw_fd(), &raw mut uid, &raw mut gid) };
+    if status < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Credentials {
+        uid,
+        gid,
+        pid: None,
+    })
+}
