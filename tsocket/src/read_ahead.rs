@@ -15,11 +15,21 @@ pub(crate) const MAX_READ_AHEAD: usize = 16 * 1024;
 pub(crate) struct ReadAhead {
     bytes: Vec<u8>,
     start: usize,
+    is_off: bool,
 }
 
 impl ReadAhead {
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.start
+    }
+
+    /// Whether more is received from now on than was asked for.
+    pub(crate) fn set_on(&mut self, on: bool) {
+        self.is_off = !on;
+    }
+
+    fn is_worth_it(&self, ops: &dyn StreamOps, wanted: usize) -> bool {
+        !self.is_off && wanted < MAX_READ_AHEAD && ops.reads_ahead()
     }
 
     /// Makes one attempt to fill `parts`, of `wanted` bytes: from what there is, or else from `ops`
@@ -34,7 +44,7 @@ impl ReadAhead {
         if self.len() > 0 {
             return Ok(self.take(&mut parts));
         }
-        if wanted >= MAX_READ_AHEAD || !ops.reads_ahead() {
+        if !self.is_worth_it(ops, wanted) {
             return ops.try_readv(parts.slices());
         }
         pool.with_scratch(|scratch| {
@@ -58,7 +68,7 @@ impl ReadAhead {
         buffer: &mut [u8],
     ) -> io::Result<usize> {
         let wanted = buffer.len();
-        if self.len() == 0 && (wanted >= MAX_READ_AHEAD || !ops.reads_ahead()) {
+        if self.len() == 0 && !self.is_worth_it(ops, wanted) {
             return ops.try_readv(&mut [IoSliceMut::new(buffer)]);
         }
         let mut parts = PartsMut::skipping(0);
@@ -75,7 +85,8 @@ impl ReadAhead {
             taken += len;
         }
         if self.len() == 0 {
-            *self = Self::default();
+            self.bytes = Vec::new();
+            self.start = 0;
         }
         taken
     }
