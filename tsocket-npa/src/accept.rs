@@ -4,13 +4,12 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use tevent::{Context, Request, Step, Steps, WeakContext};
-use tsocket::{Failed, Stream};
+use tsocket::Stream;
 
-use crate::codec::{self, Caller, Incoming, NpaFlags, NtStatus, Reply};
+use crate::codec::{self, Caller, Incoming, Level, NpaFlags, NtStatus, Reply};
 use crate::handshake::read_packet;
-use crate::{HandshakeError, PeerPolicy, Pipe, PipeMode};
+use crate::{HandshakeError, PeerPolicy, Pipe, PipeMode, errors};
 
 /// How long a handshake may take: smbd sends its request at once, and waits for the reply with
 /// everything else that its client does.
@@ -54,8 +53,8 @@ pub struct Accepted {
     pub pipe: Pipe,
     /// Who has opened it.
     pub caller: Caller,
-    /// All that was said, for those who need more than the caller.
-    pub request: codec::Request,
+    /// The level that the peer speaks.
+    pub level: Level,
 }
 
 impl Default for AcceptOptions {
@@ -173,13 +172,11 @@ pub fn accept(
 ) -> Request<Accepted, HandshakeError> {
     let accepting = Accepting {
         ctx: ctx.downgrade(),
-        stream,
+        stream: Some(stream),
         options: options.clone(),
     };
     let request = Steps::start(ctx, "npa accept", accepting, |step| {
-        let Accepting {
-            stream, options, ..
-        } = step.state();
+        let (stream, options) = (step.state().stream(), &step.state().options);
         options.peers.check(stream)?;
         stream.set_read_ahead(false);
         let read = read_packet(ctx, stream.clone(), options.max_request_len);
@@ -191,11 +188,43 @@ pub fn accept(
 
 struct Accepting {
     ctx: WeakContext,
-    stream: Stream,
+    // Taken by the last step, to become the pipe.
+    stream: Option<Stream>,
     options: AcceptOptions,
 }
 
 type Stepping<'a> = Step<'a, Accepting, Accepted, HandshakeError>;
+
+impl Accepting {
+    fn stream(&self) -> &Stream {
+        let stream = self.stream.as_ref();
+        stream.expect("only the last step takes it")
+    }
+}
+
+impl AcceptOptions {
+    /// Says who the caller is, or with which status it is refused and why.
+    fn judge(&self, request: codec::Request) -> Result<Caller, (HandshakeError, NtStatus)> {
+        let caller = Caller::from_request(request)
+            .map_err(|error| (HandshakeError::Nobody(error), error.status()))?;
+        (self.admit)(&caller).map_err(|status| (HandshakeError::Denied(status), status))?;
+        Ok(caller)
+    }
+
+    fn device_state_or_usual(&self) -> u16 {
+        self.device_state.unwrap_or(self.mode.device_state())
+    }
+
+    fn reply(&self, level: Level) -> Reply {
+        Reply {
+            level,
+            file_type: self.mode.file_type(),
+            device_state: self.device_state_or_usual(),
+            allocation_size: self.allocation_size,
+            status: NtStatus::OK,
+        }
+    }
+}
 
 fn request_read(
     step: &mut Stepping<'_>,
@@ -205,23 +234,63 @@ fn request_read(
     let request = codec::Request::decode(packet.bytes())?;
     // Wiped as soon as nobody needs it.
     drop(packet);
-    let caller = match step.state().options.judge(&request) {
-        Ok(caller) => caller,
-        Err((error, status)) => {
-            let refusal = Reply::refuse(request.level, status);
-            return refuse(step, refusal, error);
+    let level = request.level;
+    let reply = step.state().options.reply(level);
+    match step.state().options.judge(request) {
+        Ok(caller) if caller.flags.contains(NpaFlags::PROBE) => {
+            answer_and_close(step, reply, HandshakeError::Probe)
         }
-    };
-    let reply = step.state().options.reply(request.level);
-    if caller.flags().contains(NpaFlags::PROBE) {
-        return refuse(step, reply, HandshakeError::Probe);
+        Ok(caller) => {
+            let write = step.state().stream().writev(reply.encode().to_vec());
+            step.then(write, move |step, written| {
+                written?;
+                open(step, caller, level)
+            })
+        }
+        Err((error, status)) => answer_and_close(step, Reply::refuse(level, status), error),
     }
-    let write = step.state().stream.writev(reply.encode().to_vec());
+}
+
+fn open(step: &mut Stepping<'_>, caller: Caller, level: Level) -> Result<(), HandshakeError> {
+    let ctx = step
+        .state()
+        .ctx
+        .upgrade()
+        .ok_or_else(errors::context_gone)?;
+    let options = step.state().options.clone();
+    let stream = step.state_mut().stream.take();
+    let stream = stream.expect("it is taken once");
+    stream.set_read_ahead(true);
+    let (state, size) = (options.device_state_or_usual(), options.allocation_size);
+    let pipe = Pipe::over(&ctx, stream, options.mode, state, size);
+    step.done(Accepted {
+        pipe: pipe.map_err(|refused| refused.error)?,
+        caller,
+        level,
+    })
+}
+
+/// Answers with `reply`, closes so that it arrives, and fails with `error`.
+fn answer_and_close(
+    step: &mut Stepping<'_>,
+    reply: Reply,
+    error: HandshakeError,
+) -> Result<(), HandshakeError> {
+    let write = step.state().stream().writev(reply.encode().to_vec());
     step.then(write, move |step, written| {
         written?;
-        step.state().stream.set_read_ahead(true);
-        let Accepting { ctx, stream, .. } = step.state();
-        let ctx = ctx.upgrade().ok_or(Errno::SHUTDOWN).map_err(std::io::Error::from)?;
-        todo!()
+        let disconnect = step.state().stream().disconnect();
+        step.then(disconnect, move |_, _| Err(error))
     })
+}
+
+impl fmt::Debug for AcceptOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AcceptOptions")
+            .field("peers", &self.peers)
+            .field("mode", &self.mode)
+            .field("timeout", &self.timeout)
+            .field("max_request_len", &self.max_request_len)
+            .finish_non_exhaustive()
+    }
 }

@@ -8,7 +8,6 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use tsocket::Address;
 
 use crate::PipeName;
 
@@ -119,11 +118,6 @@ impl NpDirectory {
     pub fn socket_path(&self, name: &PipeName) -> PathBuf {
         self.path.join(name.as_str())
     }
-}
-
-/// The address of the pipe `name` in `directory`.
-pub(crate) fn address(directory: &Path, name: &PipeName) -> io::Result<Address> {
-    Address::unix(directory.join(name.as_str()))
 }
 
 fn create_if_missing(path: &Path, mode: u32) -> Result<(), DirectoryError> {

@@ -13,3 +13,13 @@ pub(crate) fn no_half_close() -> io::Error {
 pub(crate) fn truncated() -> io::Error {
     Errno::PIPE.into()
 }
+
+/// The context is gone, so nothing could ever finish the operation.
+pub(crate) fn context_gone() -> io::Error {
+    Errno::SHUTDOWN.into()
+}
+
+/// The same kind of operation is outstanding.
+pub(crate) fn busy() -> io::Error {
+    Errno::BUSY.into()
+}

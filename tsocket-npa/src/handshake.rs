@@ -73,7 +73,7 @@ fn arrived(
     step: &mut Reading<'_>,
     read: Result<Packet, Failed<Packet>>,
 ) -> Result<(), HandshakeError> {
-    let Packet(mut packet) = read.map_err(HandshakeError::from_read)?;
+    let Packet(mut packet) = read.map_err(|failed| HandshakeError::from_transport(failed.error))?;
     let len = packet.room().len();
     if packet.advance(len)? {
         step.done(packet)
@@ -98,11 +98,13 @@ impl ReadBuffers for Packet {
 }
 
 impl HandshakeError {
-    fn from_read(failed: Failed<Packet>) -> Self {
-        if failed.error.raw_os_error() == Some(Errno::PIPE.raw_os_error()) {
+    /// What a read or write has failed with, of which some errors say that the peer has closed.
+    pub(crate) fn from_transport(error: io::Error) -> Self {
+        let closed = [Errno::PIPE, Errno::CONNRESET].map(|errno| Some(errno.raw_os_error()));
+        if closed.contains(&error.raw_os_error()) {
             Self::Closed
         } else {
-            Self::Io(failed.error)
+            Self::Io(error)
         }
     }
 }
@@ -122,7 +124,10 @@ impl fmt::Display for HandshakeError {
             }
             Self::Refused { status, .. } => write!(f, "the peer refused the user: {status}"),
             Self::LevelDiffers { asked, answered } => {
-                write!(f, "the peer was asked at {asked} and answered at {answered}")
+                write!(
+                    f,
+                    "the peer was asked at {asked} and answered at {answered}"
+                )
             }
             Self::Io(error) => error.fmt(f),
         }

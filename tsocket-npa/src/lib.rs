@@ -28,15 +28,30 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod accept;
 mod byte;
+pub mod codec;
+mod connect;
 mod directory;
 mod errors;
 mod frame;
+mod handshake;
+mod identity;
+mod listen;
 mod message;
 mod name;
+mod pipe;
+mod policy;
 
+pub use accept::{AcceptOptions, Accepted, accept};
 pub use byte::byte_mode;
+pub use connect::{Levels, Opened, connect, connect_over};
 pub use directory::{DirectoryError, NpDirectory};
 pub use frame::{FrameError, MessageHeader};
+pub use handshake::HandshakeError;
+pub use identity::Identity;
+pub use listen::{Listener, listen};
 pub use message::message_mode;
 pub use name::{NameError, PipeName};
+pub use pipe::{Pipe, PipeMode};
+pub use policy::PeerPolicy;

@@ -71,7 +71,13 @@ impl Pipe {
     #[doc(alias = "tstream_npa_existing_stream")]
     #[doc(alias = "tstream_npa_existing_socket")]
     pub fn new(ctx: &Context, stream: Stream, mode: PipeMode) -> Result<Self, Refused> {
-        Self::over(ctx, stream, mode, mode.device_state(), Reply::ALLOCATION_SIZE)
+        Self::over(
+            ctx,
+            stream,
+            mode,
+            mode.device_state(),
+            Reply::ALLOCATION_SIZE,
+        )
     }
 
     pub(crate) fn over(

@@ -1,0 +1,1 @@
+//! The rules of NDR, as far as the handshake needs them.
