@@ -18,6 +18,7 @@ mod loop_order;
 mod matrix;
 mod memory;
 mod npa;
+mod npa_handshake;
 mod own_kinds;
 mod pdu;
 mod pool;

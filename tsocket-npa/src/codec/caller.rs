@@ -173,7 +173,6 @@ impl NpaFlags {
     /// The caller only asks whether the pipe is there, and closes after the reply.
     pub const PROBE: Self = Self(4);
 
-    const AUTHORITY: u64 = 22;
     const SUB_AUTHORITY: u32 = 2_041_152_804;
 
     /// Whether all of `flags` are among these.
@@ -192,14 +191,16 @@ impl NpaFlags {
     /// ```
     #[must_use]
     pub fn to_sid(self) -> Sid {
-        Sid::new(Self::AUTHORITY, &[Self::SUB_AUTHORITY, self.0]).expect("two numbers fit")
+        Sid::known(Sid::UNIX, &[Self::SUB_AUTHORITY, self.0])
     }
 
     /// The flags that `sid` carries, if it is one that does.
     #[must_use]
     pub fn from_sid(sid: &Sid) -> Option<Self> {
         match *sid.sub_authorities() {
-            [Self::SUB_AUTHORITY, flags] if sid.authority() == Self::AUTHORITY => Some(Self(flags)),
+            [Self::SUB_AUTHORITY, flags] if sid.authority() == u64::from(Sid::UNIX) => {
+                Some(Self(flags))
+            }
             _ => None,
         }
     }

@@ -6,9 +6,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-use super::Level;
-#[cfg(doc)]
-use super::MAX_PACKET_LEN;
+use super::{Level, MAX_PACKET_LEN};
 
 /// What is wrong with a packet, in which field and at which byte.
 ///
@@ -116,6 +114,11 @@ impl CodecError {
             field,
             offset,
         }
+    }
+
+    pub(super) fn too_long(len: usize, field: &'static str, offset: usize) -> Self {
+        let limit = MAX_PACKET_LEN;
+        Self::new(CodecErrorKind::TooLong { len, limit }, field, offset)
     }
 
     /// What is wrong.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::{level4, level5, level7, level8};
+
 /// The number of a packet's layout. A release of Samba speaks one level.
 ///
 /// | Samba | level |
@@ -43,6 +45,39 @@ impl Level {
     pub fn from_number(number: u32) -> Option<Self> {
         let mut all = Self::ALL.iter().copied();
         all.find(|level| level.number() == number)
+    }
+}
+
+/// What a level has, and others may not.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) has_transport: bool,
+    pub(super) has_need_idle_server: bool,
+    pub(super) has_ticket_type: bool,
+    pub(super) user_flags: UserFlagsLen,
+    /// Claims, device SIDs and whether to evaluate claims.
+    pub(super) has_claims: bool,
+    /// The level as earlier releases had it, under the same number.
+    pub(super) older: Option<&'static Self>,
+}
+
+/// How many bytes [`UserFlags`](super::UserFlags) have.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum UserFlagsLen {
+    Byte,
+    /// It depends on the release of Samba.
+    Either,
+    Word,
+}
+
+impl Level {
+    pub(super) fn layout(self) -> &'static Layout {
+        match self {
+            Self::L4 => &level4::LAYOUT,
+            Self::L5 => &level5::LAYOUT,
+            Self::L7 => &level7::LAYOUT,
+            Self::L8 => &level8::LAYOUT,
+        }
     }
 }
 

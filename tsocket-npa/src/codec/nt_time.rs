@@ -17,7 +17,7 @@ const TICKS_PER_SECOND: u64 = 10_000_000;
 /// use tsocket_npa::codec::NtTime;
 ///
 /// let time = NtTime(0x01dd_7a01_efef_a980);
-/// assert_eq!(time.to_string(), "2026-11-21T21:35:17Z");
+/// assert_eq!(time.to_string(), "2026-11-21T21:47:43Z");
 /// assert_eq!(NtTime::from(time.to_system_time().unwrap()), time);
 /// assert_eq!(NtTime::NEVER.to_string(), "never");
 /// assert_eq!(NtTime::from(SystemTime::UNIX_EPOCH).to_string(), "1970-01-01T00:00:00Z");
@@ -41,8 +41,8 @@ impl NtTime {
         if self == Self::NOT_SET || self >= Self::NEVER {
             return None;
         }
-        let part = u32::try_from(self.0 % TICKS_PER_SECOND).expect("less than a second") * 100;
-        let since_1601 = Duration::new(self.0 / TICKS_PER_SECOND, part);
+        let whole = Duration::from_secs(self.0 / TICKS_PER_SECOND);
+        let since_1601 = whole + Duration::from_nanos(self.0 % TICKS_PER_SECOND * 100);
         SystemTime::UNIX_EPOCH
             .checked_sub(Duration::from_secs(SECONDS_TO_UNIX))?
             .checked_add(since_1601)

@@ -1,6 +1,8 @@
 //! [`Reply`], the answer to a request.
 
-use super::{CodecError, FileType, Level, NtStatus};
+use super::ndr::{Result, WIDE};
+use super::packet::open;
+use super::{FileType, Level, MAGIC, NtStatus};
 
 /// What the side that listens says: yes or no, and how the bytes that follow are to be read.
 ///
@@ -34,6 +36,9 @@ pub struct Reply {
 impl Reply {
     /// How many bytes a reply has, at every level.
     pub const LEN: usize = 36;
+
+    /// What its length says.
+    const LENGTH: u32 = 32;
 
     /// The allocation size that Samba's services send.
     pub const ALLOCATION_SIZE: u64 = 4096;
@@ -77,13 +82,38 @@ impl Reply {
     ///
     /// # Errors
     /// What is wrong with it, and where.
-    pub fn decode(packet: &[u8]) -> Result<Self, CodecError> {
-        todo!("{packet:?}")
+    pub fn decode(packet: &[u8]) -> Result<Self> {
+        let (level, mut reader) = open(packet)?;
+        reader.align(WIDE);
+        let reply = Self {
+            level,
+            file_type: FileType(reader.u16("file_type")?),
+            device_state: reader.u16("device_state")?,
+            allocation_size: reader.hyper("allocation_size")?,
+            status: NtStatus(reader.u32("status")?),
+        };
+        reader.end()?;
+        Ok(reply)
     }
 
     /// The whole packet, its length included.
     #[must_use]
     pub fn encode(&self) -> [u8; Self::LEN] {
-        todo!()
+        let level = self.level.number().to_le_bytes();
+        let fields: [(usize, &[u8]); 8] = [
+            (0, &Self::LENGTH.to_be_bytes()),
+            (4, &MAGIC),
+            (8, &level),
+            (12, &level),
+            (16, &self.file_type.0.to_le_bytes()),
+            (18, &self.device_state.to_le_bytes()),
+            (24, &self.allocation_size.to_le_bytes()),
+            (32, &self.status.0.to_le_bytes()),
+        ];
+        let mut packet = [0; Self::LEN];
+        for (at, bytes) in fields {
+            packet[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        packet
     }
 }

@@ -1,6 +1,9 @@
 //! [`Request`], what is sent to open a pipe.
 
-use super::{CodecError, Level, Secret, SessionInfoTransport, Transport};
+use super::level::Layout;
+use super::ndr::{PLAIN, Reader, Result, Writer};
+use super::packet::{begin, finish, open};
+use super::{Level, Secret, SessionInfoTransport, Transport};
 
 /// Who wants to open a pipe, and where the connection comes from.
 ///
@@ -38,8 +41,18 @@ impl Request {
     ///
     /// # Errors
     /// What is wrong with it, and where.
-    pub fn decode(packet: &[u8]) -> Result<Self, CodecError> {
-        todo!("{}", packet.len())
+    pub fn decode(packet: &[u8]) -> Result<Self> {
+        let (level, reader) = open(packet)?;
+        let layout = level.layout();
+        let result = Self::read(reader.clone(), level, layout);
+        let (Err(error), Some(older)) = (&result, layout.older) else {
+            return result;
+        };
+        match Self::read(reader, level, older) {
+            // Of two forms that do not fit, the one that fits further is what was meant.
+            Err(other) if other.offset() <= error.offset() => result,
+            other => other,
+        }
     }
 
     /// The whole packet, its length included. It has the session key.
@@ -48,7 +61,83 @@ impl Request {
     /// - [`EmbeddedNul`](super::CodecErrorKind::EmbeddedNul) if a text has one.
     /// - [`TooLong`](super::CodecErrorKind::TooLong) if it becomes larger than
     ///   [`MAX_PACKET_LEN`](super::MAX_PACKET_LEN).
-    pub fn encode(&self) -> Result<Secret, CodecError> {
-        todo!()
+    pub fn encode(&self) -> Result<Secret> {
+        let mut writer = begin(self.level);
+        self.write(&mut writer, self.layout())?;
+        finish(writer).map(Secret::new)
+    }
+
+    fn read(mut reader: Reader<'_>, level: Level, layout: &Layout) -> Result<Self> {
+        reader.align(PLAIN);
+        let transport = match layout.has_transport {
+            true => Transport(reader.u8("transport")?),
+            false => Transport::default(),
+        };
+        let client_name = reader.pointer("remote_client_name")?;
+        let client_address = reader.pointer("remote_client_addr")?;
+        let client_port = reader.u16("remote_client_port")?;
+        let server_name = reader.pointer("local_server_name")?;
+        let server_address = reader.pointer("local_server_addr")?;
+        let server_port = reader.u16("local_server_port")?;
+        let session_info = reader.pointer("session_info")?;
+        let need_idle_server = layout.has_need_idle_server && reader.boolean("need_idle_server")?;
+        // Fields are read in the order in which they stand here.
+        let request = Self {
+            level,
+            transport,
+            remote_client: Endpoint {
+                name: reader.string(client_name, "remote_client_name")?,
+                address: reader.string(client_address, "remote_client_addr")?,
+                port: client_port,
+            },
+            local_server: Endpoint {
+                name: reader.string(server_name, "local_server_name")?,
+                address: reader.string(server_address, "local_server_addr")?,
+                port: server_port,
+            },
+            session_info: session_info
+                .then(|| SessionInfoTransport::read(&mut reader, layout))
+                .transpose()?,
+            need_idle_server,
+        };
+        reader.end()?;
+        Ok(request)
+    }
+
+    /// The form of the level that has what there is to say.
+    fn layout(&self) -> &'static Layout {
+        let outer = self.session_info.as_ref();
+        let session = outer.and_then(|outer| outer.session_info.as_ref());
+        let has_ticket_type = session.is_some_and(|session| session.ticket_type.is_some());
+        let layout = self.level.layout();
+        match layout.older {
+            Some(older) if !has_ticket_type => older,
+            _ => layout,
+        }
+    }
+
+    fn write(&self, writer: &mut Writer, layout: &Layout) -> Result<()> {
+        writer.align(PLAIN);
+        if layout.has_transport {
+            writer.u8(self.transport.0);
+        }
+        for end in [&self.remote_client, &self.local_server] {
+            writer.pointer(end.name.is_some());
+            writer.pointer(end.address.is_some());
+            writer.u16(end.port);
+        }
+        writer.pointer(self.session_info.is_some());
+        if layout.has_need_idle_server {
+            writer.boolean(self.need_idle_server);
+        }
+        let (client, server) = (&self.remote_client, &self.local_server);
+        writer.string(client.name.as_deref(), "remote_client_name")?;
+        writer.string(client.address.as_deref(), "remote_client_addr")?;
+        writer.string(server.name.as_deref(), "local_server_name")?;
+        writer.string(server.address.as_deref(), "local_server_addr")?;
+        match &self.session_info {
+            Some(session_info) => session_info.write(writer, layout),
+            None => Ok(()),
+        }
     }
 }

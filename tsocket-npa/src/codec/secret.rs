@@ -16,9 +16,13 @@ use zeroize::Zeroizing;
 /// assert_eq!(key.expose().len(), 16);
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(Zeroizing<Box<[u8]>>);
+pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
+    pub(super) fn new(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes. Whoever copies them has to wipe the copy.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
@@ -45,8 +49,9 @@ impl From<&[u8]> for Secret {
     }
 }
 
-impl From<Box<[u8]>> for Secret {
-    fn from(bytes: Box<[u8]>) -> Self {
+impl From<Vec<u8>> for Secret {
+    /// The same memory.
+    fn from(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 }
@@ -55,4 +60,11 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret({} bytes)", self.len())
     }
+}
+
+/// Moves the bytes to where there is room for `capacity`, and wipes where they were.
+pub(super) fn grow(bytes: &mut Zeroizing<Vec<u8>>, capacity: usize) {
+    let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+    larger.extend_from_slice(bytes);
+    *bytes = larger;
 }

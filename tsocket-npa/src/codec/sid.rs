@@ -36,6 +36,7 @@ impl Sid {
     /// How many sub-authorities there can be.
     pub const MAX_SUB_AUTHORITIES: usize = 15;
 
+    pub(super) const REVISION: u8 = 1;
     pub(super) const AUTHORITY_LEN: usize = 6;
 
     /// Everyone.
@@ -59,7 +60,8 @@ impl Sid {
     /// The guests of this machine.
     pub const GUESTS: Self = Self::known(5, &[32, 546]);
 
-    const UNIX: u8 = 22;
+    /// The authority of what Samba makes of the numbers of this machine.
+    pub(super) const UNIX: u8 = 22;
 
     /// The SID with these numbers, or `None` if there are more than 15 or the authority has more than 48
     /// bits.
@@ -87,7 +89,7 @@ impl Sid {
         })
     }
 
-    const fn known(authority: u8, sub_authorities: &[u32]) -> Self {
+    pub(super) const fn known(authority: u8, sub_authorities: &[u32]) -> Self {
         let mut subs = [0; Self::MAX_SUB_AUTHORITIES];
         let mut index: u8 = 0;
         while (index as usize) < sub_authorities.len() {
@@ -119,6 +121,10 @@ impl Sid {
         let mut wide = [0; 8];
         wide[2..].copy_from_slice(&self.authority);
         u64::from_be_bytes(wide)
+    }
+
+    pub(super) fn sub_authority_count(&self) -> u8 {
+        self.count
     }
 
     pub(super) fn authority_bytes(&self) -> [u8; Self::AUTHORITY_LEN] {
