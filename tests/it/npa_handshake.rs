@@ -84,7 +84,7 @@ fn every_level_and_mode_opens_a_pipe_and_says_who_has_opened_it() {
 fn all_that_an_identity_says_arrives() {
     let ctx = Context::new().unwrap();
     let group: Sid = "S-1-5-21-1-2-3-513".parse().unwrap();
-    let session: Guid = "1d49994b-5488-4988-a177-22ff7a0cde86".parse().unwrap();
+    let session = Guid::from_wire(*b"a random session");
     let identity = alice()
         .sid(group)
         .sid(NpaFlags::PROBE.to_sid())
@@ -322,10 +322,10 @@ fn a_peer_that_closes_early_ends_the_handshake() {
 #[test]
 fn a_silent_peer_is_closed_by_the_deadline() {
     let clock = ManualClock::new();
-    let ctx = Context::builder().clock(&clock).build().unwrap();
+    let ctx = Context::builder().manual_clock(&clock).build().unwrap();
     let (near, far) = memory::stream_pair(&ctx);
     let server = accept(&ctx, far, &trusting().timeout(Duration::from_secs(3)));
-    done(&ctx, near.writev(&b"\0\xff\xff\xffNPAM"[..]));
+    done(&ctx, near.writev(&b"\0\x0f\xff\xf0NPAM"[..]));
     settle(&ctx);
     assert!(!server.is_finished());
     clock.advance(Duration::from_secs(3));
@@ -438,7 +438,11 @@ fn a_message_of_any_size_is_one_message_at_the_other_end() {
         assert!(*done(&ctx, server.pipe.read_message()) == payload[..]);
         done(&ctx, written);
     }
-    gives_back(&ctx, client.pipe.write_message(vec![]), Errno::INVAL);
+    gives_back(
+        &ctx,
+        client.pipe.write_message(Vec::<u8>::new()),
+        Errno::INVAL,
+    );
     let too_long = client.pipe.write_message(pattern(0, LONGEST + 1));
     gives_back(&ctx, too_long, Errno::MSGSIZE);
     drop(client);

@@ -154,7 +154,7 @@ impl AcceptOptions {
 /// let client = ctx.run_until(client)??;
 /// let accepted = ctx.run_until(accepted)??;
 /// assert!(accepted.caller.is_anonymous());
-/// assert_eq!(accepted.pipe.mode(), client.mode());
+/// assert_eq!(accepted.pipe.mode(), client.pipe.mode());
 /// # Ok(())
 /// # }
 /// ```

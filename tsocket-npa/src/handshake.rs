@@ -10,6 +10,9 @@ use tsocket::{Buffers, Failed, PartsMut, ReadBuffers, Stream};
 
 use crate::codec::{CodecError, FileType, Incoming, Level, MAX_PACKET_LEN, NotACaller, NtStatus};
 
+/// How many bytes the length in front of a packet has.
+const LENGTH_LEN: usize = 4;
+
 /// Why a pipe was not opened.
 ///
 /// The number that stands for it where an [`io::Error`] is wanted is in brackets.
@@ -73,17 +76,31 @@ fn arrived(
     step: &mut Reading<'_>,
     read: Result<Packet, Failed<Packet>>,
 ) -> Result<(), HandshakeError> {
-    let Packet(mut packet) = read.map_err(|failed| HandshakeError::from_transport(failed.error))?;
-    let len = packet.room().len();
-    if packet.advance(len)? {
-        step.done(packet)
+    let read = read.map_err(|failed| HandshakeError::from_transport(failed.error));
+    let mut packet = read?;
+    let len = packet.next().len();
+    if packet.0.advance(len)? {
+        step.done(packet.0)
     } else {
-        read_more(step, Packet(packet))
+        read_more(step, packet)
     }
 }
 
 /// A packet on its way in as the buffer of a read: its memory is the only one that ever has it.
 struct Packet(Incoming);
+
+impl Packet {
+    /// Where the next bytes go: the length alone at first, since a bad one may be all that ever comes.
+    fn next(&mut self) -> &mut [u8] {
+        let len = match self.0.bytes().len() {
+            0 => LENGTH_LEN,
+            _ => usize::MAX,
+        };
+        let room = self.0.room();
+        let len = len.min(room.len());
+        &mut room[..len]
+    }
+}
 
 impl Buffers for Packet {
     fn empty() -> Self {
@@ -93,7 +110,7 @@ impl Buffers for Packet {
 
 impl ReadBuffers for Packet {
     fn parts_mut<'a>(&'a mut self, parts: &mut PartsMut<'a>) {
-        parts.push(self.0.room());
+        parts.push(self.next());
     }
 }
 
