@@ -1,3 +1,4 @@
 //! Starts each daemon of this crate and talks to it from outside, with std threads and sockets only.
 
 mod echod;
+mod rig;

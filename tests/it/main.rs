@@ -32,6 +32,7 @@ mod remote;
 mod request_model;
 mod requests;
 mod requests_ended;
+mod serve;
 mod signals;
 mod sim;
 mod steps;

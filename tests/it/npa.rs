@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 use tevent::Context;
-use tevent_tests::contract::{Kind, done, end_of, fails, gives_back, pattern};
+use tevent_tests::contract::{self, done, end_of, fails, gives_back, pattern};
 use tevent_tests::{Random, settle};
 use tsocket::{Stream, memory, pdu};
 use tsocket_npa::{MessageHeader, byte_mode, message_mode};
@@ -222,7 +222,7 @@ fn a_pipe_can_be_layered_over_a_pipe() {
 #[test]
 fn what_was_read_ahead_goes_with_the_transport() {
     let ctx = Context::new().unwrap();
-    let ends = Kind::SOCKETPAIR.ends(&ctx);
+    let ends = contract::SOCKETPAIR.ends(&ctx);
     let hello = [&b"\0\0\0\x05hello"[..], &frame(b"already here")].concat();
     done(&ctx, ends.near.writev(hello));
     let far = ends.far;
@@ -236,7 +236,7 @@ fn what_was_read_ahead_goes_with_the_transport() {
 #[test]
 fn the_addresses_are_those_of_the_transport() {
     let ctx = Context::new().unwrap();
-    let ends = Kind::TCP4.ends(&ctx);
+    let ends = contract::TCP4.ends(&ctx);
     let own = ends.near.local_address().unwrap();
     let peer = ends.near.peer_address().unwrap();
     let pipe = message_mode(&ctx, ends.near).unwrap();

@@ -9,7 +9,7 @@ mod sys;
 
 use std::any::Any;
 use std::env;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
@@ -21,8 +21,9 @@ pub use random::Random;
 #[cfg(target_os = "linux")]
 pub use signals::raise_with_value;
 pub use signals::{alone_with_signals, raise};
+pub use tsocket::contract::{expect_errno, settle};
 
-use tevent::{Context, wakeup};
+use tevent::Context;
 
 /// The code in the README.
 #[cfg(doctest)]
@@ -92,20 +93,6 @@ fn tell(story: &(impl Fn(&Context) + Clone + Send + 'static), backend: &'static 
     });
 }
 
-/// Lets everything happen that is ready now: a few rounds, none of which waits.
-///
-/// # Panics
-/// If the loop fails.
-#[track_caller]
-pub fn settle(ctx: &Context) {
-    // A round looks at timers before descriptors, so the first one alone would see no descriptor.
-    for _ in 0..3 {
-        ctx.run_until(wakeup(ctx, ctx.now()))
-            .expect("the loop runs")
-            .expect("a wake-up does not fail");
-    }
-}
-
 /// Runs `ctx` until nothing is ready and expects that nobody has written to `log`.
 ///
 /// # Panics
@@ -149,18 +136,6 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default()
-}
-
-/// Expects a failure with the error number `errno`.
-///
-/// # Panics
-/// If there is none, or another one.
-#[track_caller]
-pub fn expect_errno<T>(result: io::Result<T>, errno: rustix::io::Errno) {
-    let Err(error) = result else {
-        panic!("expected {errno:?}, but it went well");
-    };
-    assert_eq!(error.raw_os_error(), Some(errno.raw_os_error()), "{error}");
 }
 
 /// Two connected stream sockets that do not block.

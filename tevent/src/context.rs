@@ -289,8 +289,12 @@ impl Context {
         })
     }
 
-    /// The time of the present round: cheap, and good enough for ages.
-    pub(crate) fn round_now(&self) -> Instant {
+    /// The time as of this round of the loop: it costs no look at the clock, and is good enough for
+    /// ages.
+    ///
+    /// It is read once for the timers of a round, if there are any, and once after each wait.
+    #[must_use]
+    pub fn round_now(&self) -> Instant {
         self.inner.now.get()
     }
 

@@ -4,6 +4,8 @@
 mod address;
 mod buffers;
 mod chunk;
+#[cfg(feature = "contract-tests")]
+pub mod contract;
 mod credentials;
 mod datagram;
 mod errors;
@@ -14,6 +16,7 @@ pub mod pdu;
 mod queued;
 mod read_ahead;
 mod ready;
+mod serve;
 mod slot;
 mod stream;
 
@@ -25,4 +28,5 @@ pub use datagram::{Datagram, DatagramOps, Received};
 pub use failed::Failed;
 pub use listener::{Listener, ListenerOps};
 pub use ready::Ready;
+pub use serve::{Counts, Limit, Limits, Outcome, ServeError, Server, Stopped};
 pub use stream::{DISCONNECT_BYTES, DISCONNECT_TIME, Refused, Stream, StreamOps, Transport};

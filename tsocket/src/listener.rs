@@ -91,6 +91,11 @@ impl Listener {
             .local_address()
     }
 
+    /// The context it belongs to.
+    pub(crate) fn weak_context(&self) -> WeakContext {
+        self.core.ctx.clone()
+    }
+
     /// Stops listening at once; an outstanding accept ends with `ECONNABORTED`.
     pub fn abort(&self) {
         self.core.abort();

@@ -2,6 +2,7 @@
 
 mod core;
 mod disconnect;
+mod metered;
 mod ops;
 mod pdu;
 mod queued;
@@ -18,6 +19,7 @@ use std::rc::Rc;
 use tevent::{Completer, Context, Request};
 
 pub use disconnect::{DISCONNECT_BYTES, DISCONNECT_TIME};
+pub(crate) use metered::Meter;
 pub use ops::StreamOps;
 pub use transport::Transport;
 

@@ -8,15 +8,13 @@
 mod abuse;
 mod arguments;
 mod bad_input;
-mod client;
-mod daemon;
 mod datagrams;
 mod figures;
 mod flow;
 mod frames;
 mod limits;
-mod patience;
-mod pattern;
 mod stopping;
 mod streams;
 mod verbose;
+
+use crate::rig::{client, daemon, patience, pattern};

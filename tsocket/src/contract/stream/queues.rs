@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use crate::pdu;
 use rustix::io::Errno;
 use tevent::Queue;
-use tevent_tests::contract::{Ends, done, gives_back, pattern};
-use tevent_tests::settle;
-use tsocket::pdu;
 
+use super::Ends;
 use super::flow::fill;
+use crate::contract::{done, gives_back, pattern, settle};
 
 pub(super) fn writes_keep_their_order(ends: &Ends) {
     let Ends { ctx, near, far, .. } = ends;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tevent_tests::contract::{Ends, done, fails, gives_back, pattern};
-use tevent_tests::settle;
 
+use super::Ends;
 use super::flow::{fill, fill_by};
+use crate::contract::{done, fails, gives_back, pattern, settle};
 
 pub(super) fn a_deadline_returns_the_buffers_and_frees_the_slot(ends: &Ends) {
     let Ends { ctx, near, far, .. } = ends;

@@ -1,11 +1,11 @@
 //! Misuse: refused with its errno, with the buffers, and without disturbing anybody.
 
+use crate::{MAX_BUFFER_COUNT, pdu};
 use rustix::io::Errno;
-use tevent_tests::contract::{Ends, done, end_of, fails, gives_back, pattern};
-use tevent_tests::{expect_errno, settle};
-use tsocket::{MAX_BUFFER_COUNT, pdu};
 
+use super::Ends;
 use super::flow::fill;
+use crate::contract::{done, end_of, expect_errno, fails, gives_back, pattern, settle};
 
 pub(super) fn a_second_read_is_refused_and_disturbs_nothing(ends: &Ends) {
     let Ends { ctx, near, far, .. } = ends;

@@ -1,4 +1,4 @@
-//! A running `echod`, from its start to its end.
+//! A running daemon, from its start to its end.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -19,7 +19,7 @@ const DUMP_END: &str = "end of dump";
 
 /// A kind of address that `--listen` takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Tcp,
     Unix,
     Udp,
@@ -28,7 +28,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// What stands before the colon.
-    pub(super) fn prefix(self) -> &'static str {
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
             Self::Unix => "unix",
@@ -38,9 +38,22 @@ impl Kind {
     }
 }
 
+/// A daemon of this package.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    pub(crate) path: &'static str,
+}
+
+pub(crate) const ECHOD: Program = Program {
+    name: "echod",
+    path: env!("CARGO_BIN_EXE_echod"),
+};
+
 /// A running daemon; it is killed and waited for when this is dropped.
 #[derive(Debug)]
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
+    program: Program,
     child: Child,
     directory: TempDir,
     banner: Vec<String>,
@@ -51,9 +64,15 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it with one address of each of `kinds`, and waits until it listens.
+    /// Starts `echod` with one address of each of `kinds`, and waits until it listens.
     #[track_caller]
-    pub(super) fn listening(kinds: &[Kind], options: &[&str]) -> Self {
+    pub(crate) fn listening(kinds: &[Kind], options: &[&str]) -> Self {
+        Self::of(ECHOD, kinds, options)
+    }
+
+    /// Starts `program` with one address of each of `kinds`, and waits until it listens.
+    #[track_caller]
+    pub(crate) fn of(program: Program, kinds: &[Kind], options: &[&str]) -> Self {
         let directory = temporary_directory();
         let mut args = Vec::new();
         for kind in kinds {
@@ -66,29 +85,30 @@ impl Daemon {
             });
         }
         args.extend(options.iter().map(|&option| option.to_owned()));
-        let mut daemon = Self::spawn(&args, directory);
+        let mut daemon = Self::spawn(program, &args, directory);
         daemon.expect_listening(kinds.len());
         daemon
     }
 
-    /// Starts it with exactly `args`, and does not wait.
+    /// Starts `echod` with exactly `args`, and does not wait.
     #[track_caller]
-    pub(super) fn with_arguments(args: &[&str]) -> Self {
-        Self::spawn(args, temporary_directory())
+    pub(crate) fn with_arguments(args: &[&str]) -> Self {
+        Self::spawn(ECHOD, args, temporary_directory())
     }
 
     #[track_caller]
-    fn spawn(args: &[impl AsRef<OsStr>], directory: TempDir) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_echod"))
+    fn spawn(program: Program, args: &[impl AsRef<OsStr>], directory: TempDir) -> Self {
+        let mut child = Command::new(program.path)
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("echod was built and can be started");
+            .expect("it was built and can be started");
         let stdout = lines_of(child.stdout.take().expect("its standard output is a pipe"));
         let stderr = lines_of(child.stderr.take().expect("its standard error is a pipe"));
         Self {
+            program,
             child,
             directory,
             banner: Vec::new(),
@@ -100,15 +120,18 @@ impl Daemon {
 
     /// Takes lines of its standard output until `count` addresses are announced.
     #[track_caller]
-    pub(super) fn expect_listening(&mut self, count: usize) {
+    pub(crate) fn expect_listening(&mut self, count: usize) {
         if let Err(complaint) = self.try_listening(count) {
-            panic!("echod ended before it listened; stderr: {complaint}");
+            panic!(
+                "{} ended before it listened; stderr: {complaint}",
+                self.program.name
+            );
         }
     }
 
     /// Like [`expect_listening`](Self::expect_listening), but gives back its complaint if it ended.
     #[track_caller]
-    pub(super) fn try_listening(&mut self, count: usize) -> Result<(), String> {
+    pub(crate) fn try_listening(&mut self, count: usize) -> Result<(), String> {
         while self.announced().count() < count {
             let line = self.output("its `listening on` lines");
             let Some(line) = line else {
@@ -121,29 +144,33 @@ impl Daemon {
 
     /// The next line of its standard output; nothing if it has ended.
     #[track_caller]
-    pub(super) fn output(&mut self, what: &str) -> Option<String> {
+    pub(crate) fn output(&mut self, what: &str) -> Option<String> {
         match self.stdout.recv_timeout(LIMIT) {
             Ok(line) => Some(line),
-            Err(RecvTimeoutError::Timeout) => panic!("echod does not print {what}"),
+            Err(RecvTimeoutError::Timeout) => panic!("{} does not print {what}", self.program.name),
             Err(RecvTimeoutError::Disconnected) => None,
         }
     }
 
     /// The next line of its standard error.
     #[track_caller]
-    pub(super) fn next_complaint(&mut self, what: &str) -> String {
+    pub(crate) fn next_complaint(&mut self, what: &str) -> String {
         match self.stderr.recv_timeout(LIMIT) {
             Ok(line) => {
                 self.said.push(line.clone());
                 line
             }
-            Err(RecvTimeoutError::Timeout) => panic!("echod does not print {what} on stderr"),
-            Err(RecvTimeoutError::Disconnected) => panic!("echod ended before it printed {what}"),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("{} does not print {what} on stderr", self.program.name)
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                panic!("{} ended before it printed {what}", self.program.name)
+            }
         }
     }
 
     /// What it has said on its standard error since the last look.
-    pub(super) fn complaints(&mut self) -> Vec<String> {
+    pub(crate) fn complaints(&mut self) -> Vec<String> {
         let lines: Vec<_> = self.stderr.try_iter().collect();
         self.said.extend(lines.iter().cloned());
         lines
@@ -151,7 +178,7 @@ impl Daemon {
 
     /// The dump of outstanding requests, which a signal asks for: its lines without the end marker.
     #[track_caller]
-    pub(super) fn dump(&mut self) -> Vec<String> {
+    pub(crate) fn dump(&mut self) -> Vec<String> {
         self.signal(Signal::USR1);
         let mut lines = Vec::new();
         loop {
@@ -164,13 +191,13 @@ impl Daemon {
     }
 
     #[track_caller]
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("a child that was not waited for can be signalled");
     }
 
     /// Stops it in its tracks, so that what happens meanwhile reaches it at once after [`resume`](Self::resume).
     #[track_caller]
-    pub(super) fn pause(&self) {
+    pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);
         let stat = format!("/proc/{}/stat", self.child.id());
         until("the daemon is stopped", LIMIT, || {
@@ -185,38 +212,38 @@ impl Daemon {
     }
 
     #[track_caller]
-    pub(super) fn resume(&self) {
+    pub(crate) fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
-    pub(super) fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
     /// Waits for its end.
     #[track_caller]
-    pub(super) fn expect_exit(&mut self, limit: Duration) -> ExitStatus {
-        until("echod ends", limit, || {
+    pub(crate) fn expect_exit(&mut self, limit: Duration) -> ExitStatus {
+        until("the daemon ends", limit, || {
             let status = self.child.try_wait().expect("it is our child");
             status.ok_or_else(|| "it still runs".to_owned())
         })
     }
 
-    /// Runs it to its end: the status, and what it wrote to its standard output and standard error.
+    /// Runs `echod` to its end: the status, and what it wrote to its standard output and standard error.
     #[track_caller]
-    pub(super) fn run_to_end(args: &[impl AsRef<OsStr>]) -> (ExitStatus, Vec<String>, Vec<String>) {
-        let mut daemon = Self::spawn(args, temporary_directory());
+    pub(crate) fn run_to_end(args: &[impl AsRef<OsStr>]) -> (ExitStatus, Vec<String>, Vec<String>) {
+        let mut daemon = Self::spawn(ECHOD, args, temporary_directory());
         let status = daemon.expect_exit(LIMIT);
         (status, rest(&daemon.stdout), rest(&daemon.stderr))
     }
 
     /// What it printed until it listened.
-    pub(super) fn banner(&self) -> &[String] {
+    pub(crate) fn banner(&self) -> &[String] {
         &self.banner
     }
 
     /// The announced addresses, with their prefixes.
-    pub(super) fn announced(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn announced(&self) -> impl Iterator<Item = &str> {
         self.banner
             .iter()
             .filter_map(|line| line.strip_prefix("listening on "))
@@ -224,7 +251,7 @@ impl Daemon {
 
     /// The announced TCP or UDP address.
     #[track_caller]
-    pub(super) fn inet_address(&self, kind: Kind) -> SocketAddr {
+    pub(crate) fn inet_address(&self, kind: Kind) -> SocketAddr {
         let text = self.address(kind);
         text.parse()
             .unwrap_or_else(|err| panic!("`{text}` is not an address and port: {err}"))
@@ -232,12 +259,12 @@ impl Daemon {
 
     /// The announced socket file.
     #[track_caller]
-    pub(super) fn path(&self, kind: Kind) -> PathBuf {
+    pub(crate) fn path(&self, kind: Kind) -> PathBuf {
         PathBuf::from(self.address(kind))
     }
 
     /// A path for a socket of the test.
-    pub(super) fn own_path(&self, name: &str) -> PathBuf {
+    pub(crate) fn own_path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -262,8 +289,8 @@ impl Drop for Daemon {
         if thread::panicking() {
             self.said.extend(rest(&self.stderr));
             eprintln!(
-                "echod's standard output: {:?}, its standard error:",
-                self.banner
+                "{}'s standard output: {:?}, its standard error:",
+                self.program.name, self.banner
             );
             for line in &self.said {
                 eprintln!("  {line}");
@@ -274,9 +301,9 @@ impl Drop for Daemon {
 
 /// A new directory with a short path: a socket's path has at most 107 bytes.
 #[track_caller]
-pub(super) fn temporary_directory() -> TempDir {
+pub(crate) fn temporary_directory() -> TempDir {
     tempfile::Builder::new()
-        .prefix("echod")
+        .prefix("tevent")
         .tempdir()
         .expect("there is room for a directory")
 }

@@ -9,7 +9,7 @@ use super::patience::tell;
 const BLOCK_LEN: usize = 512;
 
 /// The seed of this run, printed: `SEED` if it is set, otherwise another one each time.
-pub(super) fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let seed = match env::var("SEED") {
         Ok(text) => text
             .parse()
@@ -22,14 +22,14 @@ pub(super) fn seed() -> u64 {
 
 /// A small generator of random numbers (`splitmix64`, public domain, Sebastiano Vigna).
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -38,7 +38,7 @@ impl Random {
     }
 
     /// A size from 1 to `most`, small ones as likely as large ones.
-    pub(super) fn size(&mut self, most: usize) -> usize {
+    pub(crate) fn size(&mut self, most: usize) -> usize {
         // The range is halved a random number of times, so that single bytes come often as well.
         let range = most >> (self.next() % u64::from(most.ilog2() + 1));
         let range = u64::try_from(range.max(1)).expect("a size fits into 64 bits");
@@ -48,7 +48,7 @@ impl Random {
 
 /// An endless row of bytes that a seed determines.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     random: Random,
     block: [u8; BLOCK_LEN],
     used: usize,
@@ -56,7 +56,7 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self {
             random: Random::new(seed),
             block: [0; BLOCK_LEN],
@@ -66,14 +66,14 @@ impl Pattern {
     }
 
     /// The next `len` bytes.
-    pub(super) fn bytes(&mut self, len: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         self.fill(&mut bytes);
         bytes
     }
 
     /// Fills `buf` with the next bytes.
-    pub(super) fn fill(&mut self, mut buf: &mut [u8]) {
+    pub(crate) fn fill(&mut self, mut buf: &mut [u8]) {
         while !buf.is_empty() {
             let piece = self.piece(buf.len());
             let (now, later) = buf.split_at_mut(piece.len());
@@ -84,7 +84,7 @@ impl Pattern {
 
     /// Compares `bytes` with the next ones.
     #[track_caller]
-    pub(super) fn expect(&mut self, who: &str, mut bytes: &[u8]) {
+    pub(crate) fn expect(&mut self, who: &str, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let start = self.position;
             let piece = self.piece(bytes.len());
@@ -107,7 +107,7 @@ impl Pattern {
     }
 
     /// The number of bytes so far.
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position
     }
 

@@ -1,10 +1,10 @@
 //! Ends: what a stream says when its peer has closed, and when it is gone.
 
 use rustix::io::Errno;
-use tevent_tests::contract::{Ends, done, end_of, expect_rest, gives_back, pattern};
-use tevent_tests::settle;
 
+use super::Ends;
 use super::flow::fill;
+use crate::contract::{done, end_of, expect_rest, gives_back, pattern, settle};
 
 pub(super) fn the_end_comes_after_the_data_and_again_and_again(ends: &Ends) {
     let Ends { ctx, near, far, .. } = ends;

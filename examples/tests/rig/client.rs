@@ -15,7 +15,7 @@ use super::patience::LIMIT;
 
 /// A connection to a daemon; every wait on it has a limit.
 #[derive(Debug)]
-pub(super) enum Client {
+pub(crate) enum Client {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -23,7 +23,7 @@ pub(super) enum Client {
 impl Client {
     /// Connects to the daemon's address of this kind.
     #[track_caller]
-    pub(super) fn connect(daemon: &Daemon, kind: Kind) -> Self {
+    pub(crate) fn connect(daemon: &Daemon, kind: Kind) -> Self {
         let client = match kind {
             Kind::Tcp => {
                 let address = daemon.inet_address(kind);
@@ -43,7 +43,7 @@ impl Client {
     }
 
     #[track_caller]
-    pub(super) fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         if let Err(err) = self.write_all(bytes) {
             panic!("{self}: cannot send {} bytes: {err}", bytes.len());
         }
@@ -51,7 +51,7 @@ impl Client {
 
     /// Sends `bytes` in one segment with the end of the stream behind them, as far as the kind can.
     #[track_caller]
-    pub(super) fn send_with_end(&mut self, bytes: &[u8]) {
+    pub(crate) fn send_with_end(&mut self, bytes: &[u8]) {
         // A corked socket keeps a segment that is not full; the end of the stream goes along with it.
         #[cfg(target_os = "linux")]
         if let Self::Tcp(stream) = self {
@@ -62,7 +62,7 @@ impl Client {
     }
 
     #[track_caller]
-    pub(super) fn half_close(&self) {
+    pub(crate) fn half_close(&self) {
         let closed = match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
@@ -72,7 +72,7 @@ impl Client {
 
     /// Closes so that the peer sees a reset, not an end (TCP only; a unix stream just closes).
     #[track_caller]
-    pub(super) fn reset(self) {
+    pub(crate) fn reset(self) {
         if let Self::Tcp(stream) = &self {
             sockopt::set_socket_linger(stream, Some(Duration::ZERO)).expect("TCP has SO_LINGER");
         }
@@ -80,7 +80,7 @@ impl Client {
 
     /// Takes exactly `bytes`.
     #[track_caller]
-    pub(super) fn expect_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn expect_bytes(&mut self, bytes: &[u8]) {
         let mut got = vec![0; bytes.len()];
         if let Err(err) = self.read_exact(&mut got) {
             panic!("{self}: {} bytes do not come back: {err}", bytes.len());
@@ -98,14 +98,14 @@ impl Client {
     }
 
     #[track_caller]
-    pub(super) fn expect_echo(&mut self, bytes: &[u8]) {
+    pub(crate) fn expect_echo(&mut self, bytes: &[u8]) {
         self.send(bytes);
         self.expect_bytes(bytes);
     }
 
     /// Takes the end of the stream, and nothing before it.
     #[track_caller]
-    pub(super) fn expect_end(&mut self) {
+    pub(crate) fn expect_end(&mut self) {
         match self.read(&mut [0; 64]) {
             Ok(0) => {}
             Ok(count) => panic!("{self}: {count} bytes more where the stream should end"),
@@ -115,7 +115,7 @@ impl Client {
 
     /// Takes the end of the connection, be it a reset or the end of the stream.
     #[track_caller]
-    pub(super) fn expect_ended(&mut self) {
+    pub(crate) fn expect_ended(&mut self) {
         match self.read(&mut [0; 64]) {
             Err(err) if err.kind() == ErrorKind::ConnectionReset => {}
             Ok(0) => {}
@@ -126,18 +126,18 @@ impl Client {
 
     /// Whether something, an end included, can be read within `span`.
     #[track_caller]
-    pub(super) fn is_readable_within(&self, span: Duration) -> bool {
+    pub(crate) fn is_readable_within(&self, span: Duration) -> bool {
         wait(&mut [PollFd::new(self, PollFlags::IN)], span) > 0
     }
 
     #[track_caller]
-    pub(super) fn set_nonblocking(&self, on: bool) {
+    pub(crate) fn set_nonblocking(&self, on: bool) {
         rustix::io::ioctl_fionbio(self, on).expect("a socket can be made non-blocking");
     }
 
     /// Another handle of the same connection.
     #[track_caller]
-    pub(super) fn another(&self) -> Self {
+    pub(crate) fn another(&self) -> Self {
         match self {
             Self::Tcp(stream) => Self::Tcp(stream.try_clone().expect("a descriptor is left")),
             Self::Unix(stream) => Self::Unix(stream.try_clone().expect("a descriptor is left")),
@@ -146,7 +146,7 @@ impl Client {
 
     /// Writes up to `most` zeros without ever reading; stops earlier once nothing was taken for `span`.
     #[track_caller]
-    pub(super) fn stuff(&mut self, most: usize, span: Duration) -> usize {
+    pub(crate) fn stuff(&mut self, most: usize, span: Duration) -> usize {
         self.set_nonblocking(true);
         let mut written = 0;
         while written < most {
@@ -167,7 +167,7 @@ impl Client {
 
 /// Waits for one of `fds` for at most `span`; 0 if nothing happened.
 #[track_caller]
-pub(super) fn wait(fds: &mut [PollFd<'_>], span: Duration) -> usize {
+pub(crate) fn wait(fds: &mut [PollFd<'_>], span: Duration) -> usize {
     let span = Timespec::try_from(span).expect("a limit is small");
     loop {
         match poll(fds, Some(&span)) {

@@ -1,11 +1,49 @@
 //! Bytes: in order, in whatever pieces, as many as were asked for.
 
+use std::env;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 
+use super::{Ends, MAX_WRITE};
+use crate::contract::{done, pattern, settle};
+use crate::{MAX_BUFFER_COUNT, Stream};
 use tevent::{Context, Request};
-use tevent_tests::contract::{Ends, MAX_WRITE, done, pattern};
-use tevent_tests::{Random, scaled, settle};
-use tsocket::{MAX_BUFFER_COUNT, Stream};
+
+/// Pseudo-random numbers; whatever goes wrong names their seed, and `SEED=…` repeats them.
+struct Random {
+    seed: u64,
+    state: u64,
+}
+
+impl Random {
+    fn seeded() -> Self {
+        let given = env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+        Self::from_seed(given.unwrap_or_else(|| RandomState::new().build_hasher().finish()))
+    }
+
+    fn from_seed(seed: u64) -> Self {
+        // The generator below stays at zero once it is there.
+        let state = seed | 1 << 63;
+        Self { seed, state }
+    }
+
+    /// A number from zero up to `bound`, which is excluded.
+    fn below(&mut self, bound: usize) -> usize {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        let bound = u64::try_from(bound).expect("no machine is wider");
+        usize::try_from((self.state >> 11) % bound).expect("less than the bound")
+    }
+
+    /// Other numbers of the same seed.
+    fn fork(&self, number: u64) -> Self {
+        Self {
+            seed: self.seed,
+            ..Self::from_seed(self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(number))
+        }
+    }
+}
 
 /// Cuts `bytes` into three, with nothing in front, in between and behind.
 fn cut(bytes: &[u8], random: &mut Random) -> Vec<Vec<u8>> {
@@ -50,7 +88,11 @@ async fn read_pattern(stream: Stream, total: usize, mut random: Random) -> io::R
                 .concat(),
         };
         assert!(!bytes.is_empty() && bytes.len() <= len);
-        assert!(bytes == pattern(read, bytes.len()), "garbled behind {read}");
+        let seed = random.seed;
+        assert!(
+            bytes == pattern(read, bytes.len()),
+            "garbled behind {read}: repeat with SEED={seed}"
+        );
         read += bytes.len();
     }
     Ok(())
@@ -63,16 +105,19 @@ fn all_of(ctx: &Context, tasks: Vec<Request<io::Result<()>>>) {
 }
 
 pub(super) fn they_arrive_in_order_in_both_directions_at_once(ends: &Ends) {
-    let Ends { ctx, near, far, .. } = ends;
-    let total = scaled(3 << 20, 64 << 20);
-    let mut random = Random::seeded();
-    // All of them from the one seed that is printed.
-    let mut another = || Random::from_seed(random.below(1 << 31).try_into().unwrap());
+    let Ends {
+        ctx,
+        near,
+        far,
+        kind,
+    } = ends;
+    let total = kind.byte_count;
+    let random = Random::seeded();
     let tasks = vec![
-        ctx.spawn(write_pattern(near.clone(), total, another())),
-        ctx.spawn(read_pattern(far.clone(), total, another())),
-        ctx.spawn(write_pattern(far.clone(), total, another())),
-        ctx.spawn(read_pattern(near.clone(), total, another())),
+        ctx.spawn(write_pattern(near.clone(), total, random.fork(0))),
+        ctx.spawn(read_pattern(far.clone(), total, random.fork(1))),
+        ctx.spawn(write_pattern(far.clone(), total, random.fork(2))),
+        ctx.spawn(read_pattern(near.clone(), total, random.fork(3))),
     ];
     all_of(ctx, tasks);
 }

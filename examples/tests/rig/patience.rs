@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for something that should happen at once; generous, for busy machines.
-pub(super) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// How often [`until`] looks again.
 const INTERVAL: Duration = Duration::from_millis(5);
@@ -13,13 +13,13 @@ const INTERVAL: Duration = Duration::from_millis(5);
     clippy::disallowed_methods,
     reason = "the daemon is another process: its time is real time"
 )]
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 /// Repeats `attempt` until it gives a value; it fails with what is in the way.
 #[track_caller]
-pub(super) fn until<T>(
+pub(crate) fn until<T>(
     what: &str,
     limit: Duration,
     mut attempt: impl FnMut() -> Result<T, String>,
@@ -36,7 +36,7 @@ pub(super) fn until<T>(
 }
 
 /// The small count by default, the full one with `TEVENT_SCALE=full`.
-pub(super) fn scale<T>(small: T, full: T) -> T {
+pub(crate) fn scale<T>(small: T, full: T) -> T {
     match std::env::var("TEVENT_SCALE") {
         Ok(scale) if scale == "full" => full,
         Ok(scale) if !scale.is_empty() => panic!("TEVENT_SCALE is `{scale}`, not `full` or unset"),
@@ -49,6 +49,6 @@ pub(super) fn scale<T>(small: T, full: T) -> T {
     clippy::print_stdout,
     reason = "the harness shows it when asked to or when the test fails"
 )]
-pub(super) fn tell(line: &str) {
+pub(crate) fn tell(line: &str) {
     println!("{line}");
 }

@@ -2,10 +2,10 @@
 
 use std::io;
 
+use super::{Ends, MAX_WRITE};
+use crate::contract::{done, fails, pattern, settle};
+use crate::pdu;
 use rustix::io::Errno;
-use tevent_tests::contract::{Ends, MAX_WRITE, done, fails, pattern};
-use tevent_tests::settle;
-use tsocket::pdu;
 
 fn pdu_of(body: &[u8]) -> Vec<u8> {
     let len = u32::try_from(body.len()).unwrap();

@@ -1,0 +1,6 @@
+//! What the tests of all daemons share: running one, talking to it, and waiting with a limit.
+
+pub(crate) mod client;
+pub(crate) mod daemon;
+pub(crate) mod patience;
+pub(crate) mod pattern;

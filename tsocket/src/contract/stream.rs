@@ -1,0 +1,231 @@
+//! The contract of streams: what [`StreamOps`](crate::StreamOps) owe, seen through [`Stream`].
+//!
+//! # Examples
+//! One test for each clause, of a kind of one's own:
+//! ```
+//! mod my_stream {
+//!     use tsocket::contract::stream::Kind;
+//!     use tsocket::memory;
+//!
+//!     // Here the streams in memory stand for one's own.
+//!     const KIND: Kind = Kind::new("mine", |ctx| Ok(memory::stream_pair(ctx)));
+//!
+//!     tsocket::stream_contract!(KIND);
+//! }
+//! ```
+//! Or all of them in one go:
+//! ```
+//! use tsocket::contract::stream::{CLAUSES, Kind, check};
+//! use tsocket::memory;
+//!
+//! let kind = Kind {
+//!     byte_count: 100_000,
+//!     ..Kind::new("mine", |ctx| Ok(memory::stream_pair(ctx)))
+//! };
+//! for clause in CLAUSES {
+//!     check(kind, clause.name());
+//! }
+//! ```
+
+mod bytes;
+mod ends;
+mod flow;
+mod given_up;
+mod misuse;
+mod pdus;
+mod queues;
+
+use std::io;
+
+use tevent::Context;
+
+use super::expect_nothing_left;
+use crate::Stream;
+
+/// The largest write that every kind has to take, in bytes: a message of the smallest length field
+/// that is in use.
+pub const MAX_WRITE: usize = 65_535;
+
+/// A kind of stream, by what may be expected of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// What it is called where a clause fails.
+    pub name: &'static str,
+    /// Makes two connected ends on a context.
+    pub connect: fn(&Context) -> io::Result<(Stream, Stream)>,
+    /// Whether this machine has what the kind needs; if not, every clause passes unheard.
+    pub is_here: fn() -> bool,
+    /// Whether one direction can end before the other.
+    pub has_half_close: bool,
+    /// Whether each write is a message, so that no read brings bytes of two.
+    pub is_message_mode: bool,
+    /// How many bytes the longest clause sends in each direction.
+    pub byte_count: usize,
+}
+
+/// Two connected ends, and the context they are on.
+#[derive(Debug)]
+pub struct Ends {
+    /// Where both live.
+    pub ctx: Context,
+    /// One end.
+    pub near: Stream,
+    /// The other.
+    pub far: Stream,
+    /// What kind they are.
+    pub kind: Kind,
+}
+
+/// One clause of the contract.
+#[derive(Clone, Copy, Debug)]
+pub struct Clause {
+    name: &'static str,
+    story: fn(&Ends),
+}
+
+impl Kind {
+    /// A kind of bytes with a half-close, which this machine has.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        connect: fn(&Context) -> io::Result<(Stream, Stream)>,
+    ) -> Self {
+        Self {
+            name,
+            connect,
+            is_here: || true,
+            has_half_close: true,
+            is_message_mode: false,
+            byte_count: 3 << 20,
+        }
+    }
+
+    /// Two ends of this kind on `ctx`.
+    ///
+    /// # Panics
+    /// If they cannot be made.
+    #[must_use]
+    #[track_caller]
+    pub fn ends(&self, ctx: &Context) -> Ends {
+        let (near, far) = match (self.connect)(ctx) {
+            Ok(ends) => ends,
+            Err(error) => panic!("{}: two ends cannot be made: {error}", self.name),
+        };
+        Ends {
+            ctx: ctx.clone(),
+            near,
+            far,
+            kind: *self,
+        }
+    }
+}
+
+impl Clause {
+    /// What it is called: a sentence about what every stream does, behind the chapter it belongs to.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// Tells `story` of two ends of `kind`, once on each back end, and expects that nothing is left behind.
+///
+/// # Panics
+/// If the story does, does not end, or leaves something.
+#[track_caller]
+pub fn on_every_backend(kind: Kind, story: fn(&Ends)) {
+    if (kind.is_here)() {
+        super::on_every_backend(move |ctx| {
+            story(&kind.ends(ctx));
+            expect_nothing_left(ctx);
+        });
+    }
+}
+
+/// Holds `kind` to the clause `name`, on each back end.
+///
+/// # Panics
+/// If the clause is broken, or there is none of that name.
+#[track_caller]
+pub fn check(kind: Kind, name: &str) {
+    let clause = CLAUSES.iter().find(|clause| clause.name == name);
+    let clause = clause.unwrap_or_else(|| panic!("there is no clause {name}"));
+    on_every_backend(kind, clause.story);
+}
+
+/// Makes one test for each clause of the contract of streams, of the given
+/// [`Kind`](crate::contract::stream::Kind).
+///
+/// The tests are called like the clauses, so each kind wants a module of its own; see
+/// [`contract::stream`](crate::contract::stream).
+#[macro_export]
+macro_rules! stream_contract {
+    ($kind:expr) => {
+        $crate::stream_contract! { @clauses tests ($kind) }
+    };
+    (@tests ($kind:expr) $($chapter:ident::$clause:ident,)*) => {
+        $(
+            #[test]
+            fn $clause() {
+                let name = concat!(stringify!($chapter), "::", stringify!($clause));
+                $crate::contract::stream::check($kind, name);
+            }
+        )*
+    };
+    (@table () $($chapter:ident::$clause:ident,)*) => {
+        &[$(Clause {
+            name: concat!(stringify!($chapter), "::", stringify!($clause)),
+            story: $chapter::$clause,
+        },)*]
+    };
+    (@clauses $form:ident $with:tt) => {
+        $crate::stream_contract! { @$form $with
+            bytes::they_arrive_in_order_in_both_directions_at_once,
+            bytes::buffers_may_be_empty_in_between,
+            bytes::a_readv_may_be_larger_than_what_the_kernel_holds,
+            bytes::a_read_gives_what_there_is,
+            bytes::as_many_buffers_as_allowed_are_taken,
+            bytes::pending_bytes_are_what_a_read_would_give,
+            misuse::a_second_read_is_refused_and_disturbs_nothing,
+            misuse::a_second_write_is_refused_and_disturbs_nothing,
+            misuse::nothing_to_transfer_is_invalid,
+            misuse::too_many_buffers_are_refused,
+            misuse::an_aborted_stream_is_not_connected,
+            misuse::an_abort_hands_back_what_is_outstanding,
+            misuse::the_last_handle_takes_what_is_outstanding_with_it,
+            misuse::a_disconnect_excludes_everything_else,
+            misuse::a_stream_in_use_is_not_taken_apart,
+            given_up::a_deadline_returns_the_buffers_and_frees_the_slot,
+            given_up::a_cancel_returns_the_buffers_and_frees_the_slot,
+            given_up::a_dropped_request_frees_the_slot_at_once,
+            given_up::only_a_write_that_was_taken_in_part_ends_the_write_side,
+            given_up::a_dropped_partial_write_ends_the_write_side,
+            flow::a_write_is_done_when_the_layer_below_has_taken_it,
+            flow::a_disconnect_delivers_everything_written_before,
+            flow::a_disconnect_with_input_unread_loses_nothing,
+            flow::a_disconnect_behind_a_slow_write_does_not_spin,
+            flow::a_shutdown_waits_for_the_write_before_it,
+            ends::the_end_comes_after_the_data_and_again_and_again,
+            ends::readv_that_meets_the_end_says_what_had_arrived,
+            ends::one_direction_ends_and_the_other_goes_on,
+            ends::the_data_of_a_peer_that_is_gone_can_be_read,
+            ends::a_writer_learns_that_the_peer_is_gone,
+            ends::nobody_is_woken_by_what_nobody_reads,
+            ends::clones_are_the_same_stream,
+            pdus::one_that_comes_in_one_piece,
+            pdus::one_that_comes_byte_by_byte,
+            pdus::several_that_come_at_once,
+            pdus::one_that_is_larger_than_any_buffer,
+            pdus::one_above_the_limit_is_refused,
+            pdus::a_peer_that_closes_inside_one,
+            pdus::the_end_between_two_is_an_empty_chunk,
+            queues::writes_keep_their_order,
+            queues::reads_keep_their_order,
+            queues::a_dropped_write_leaves_the_queue,
+            queues::a_write_given_up_in_the_queue_returns_its_buffers,
+        }
+    };
+}
+
+/// Every clause of the contract.
+pub const CLAUSES: &[Clause] = stream_contract! { @clauses table () };

@@ -1,0 +1,181 @@
+//! [`Meter`], which sees when a transport moves bytes.
+
+use std::cell::Cell;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::rc::Rc;
+use std::time::Instant;
+
+use tevent::{Readiness, WeakContext};
+
+use super::{Stream, StreamOps};
+use crate::Address;
+
+/// What a server knows of the transport of a connection, whatever is layered on it.
+pub(crate) struct Meter {
+    ctx: WeakContext,
+    moved: Cell<Instant>,
+    has_received: Cell<bool>,
+    awaits_peer: Cell<bool>,
+    stalled: Cell<Option<Instant>>,
+}
+
+impl Meter {
+    /// Begins to see what the transport of `stream` does, which nobody else has touched yet.
+    pub(crate) fn attach(ctx: WeakContext, now: Instant, stream: &Stream) -> Rc<Self> {
+        let meter = Rc::new(Self {
+            ctx,
+            moved: Cell::new(now),
+            has_received: Cell::new(false),
+            awaits_peer: Cell::new(false),
+            stalled: Cell::new(None),
+        });
+        let mut place = stream.core.ops.borrow_mut();
+        *place = place.take().map(|ops| {
+            let meter = meter.clone();
+            Box::new(Metered { ops, meter }) as Box<dyn StreamOps>
+        });
+        drop(place);
+        meter
+    }
+
+    /// When bytes have last moved, in whichever direction.
+    pub(crate) fn moved(&self) -> Instant {
+        self.moved.get()
+    }
+
+    /// Whether any bytes have come from the peer.
+    pub(crate) fn has_received(&self) -> bool {
+        self.has_received.get()
+    }
+
+    /// Whether the last attempt to read has found nothing.
+    pub(crate) fn awaits_peer(&self) -> bool {
+        self.awaits_peer.get()
+    }
+
+    /// Since when bytes wait that the transport takes none of.
+    pub(crate) fn stalled(&self) -> Option<Instant> {
+        self.stalled.get()
+    }
+
+    fn note_moved(&self) -> Option<Instant> {
+        let now = self.ctx.upgrade()?.round_now();
+        self.moved.set(now);
+        Some(now)
+    }
+
+    fn note_refused(&self) {
+        if self.stalled.get().is_none() {
+            self.stalled
+                .set(self.ctx.upgrade().map(|ctx| ctx.round_now()));
+        }
+    }
+}
+
+/// The implementation of a stream that is metered.
+struct Metered {
+    ops: Box<dyn StreamOps>,
+    meter: Rc<Meter>,
+}
+
+impl StreamOps for Metered {
+    fn try_readv(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let read = self.ops.try_readv(buffers);
+        match &read {
+            Ok(1..) => {
+                self.meter.note_moved();
+                self.meter.has_received.set(true);
+                self.meter.awaits_peer.set(false);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.meter.awaits_peer.set(true),
+            Ok(_) | Err(_) => self.meter.awaits_peer.set(false),
+        }
+        read
+    }
+
+    fn try_writev(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = self.ops.try_writev(buffers);
+        match &written {
+            Ok(len) => {
+                let now = self.meter.note_moved();
+                let offered: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+                self.meter.stalled.set(now.filter(|_| *len < offered));
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.meter.note_refused(),
+            Err(_) => self.meter.stalled.set(None),
+        }
+        written
+    }
+
+    fn pending_bytes(&mut self) -> io::Result<usize> {
+        self.ops.pending_bytes()
+    }
+
+    fn try_shutdown(&mut self) -> io::Result<()> {
+        self.ops.try_shutdown()
+    }
+
+    fn local_address(&self) -> io::Result<Address> {
+        self.ops.local_address()
+    }
+
+    fn peer_address(&self) -> io::Result<Address> {
+        self.ops.peer_address()
+    }
+
+    fn told(&mut self, readiness: Readiness) -> Readiness {
+        if readiness.intersects(Readiness::WRITE) {
+            // The peer has taken something; a write that still waits is refused anew.
+            self.meter.stalled.set(None);
+        }
+        self.ops.told(readiness)
+    }
+
+    fn unwanted(&mut self, readiness: Readiness) {
+        self.ops.unwanted(readiness);
+    }
+
+    fn awaits_read(&mut self) -> bool {
+        let awaits = self.ops.awaits_read();
+        if awaits {
+            self.meter.awaits_peer.set(true);
+        }
+        awaits
+    }
+
+    fn reads_ahead(&self) -> bool {
+        self.ops.reads_ahead()
+    }
+
+    fn max_write_len(&self) -> usize {
+        self.ops.max_write_len()
+    }
+
+    fn is_mid_write(&self) -> bool {
+        self.ops.is_mid_write()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// The names of the functions in the item that begins with `opening`.
+    fn functions<'a>(source: &'a str, opening: &str) -> BTreeSet<&'a str> {
+        let start = source.find(opening).expect("the source has such an item");
+        let item = &source[start..];
+        let item = &item[..item.find("\n}").expect("an item ends")];
+        item.lines()
+            .filter_map(|line| line.strip_prefix("    fn "))
+            .filter_map(|line| line.split(['(', '<']).next())
+            .collect()
+    }
+
+    #[test]
+    fn a_metered_stream_passes_every_call_on() {
+        // One with a default that was forgotten would compile, and answer for no transport.
+        let wanted = functions(include_str!("ops.rs"), "pub trait StreamOps");
+        let passed_on = functions(include_str!("metered.rs"), "impl StreamOps for Metered");
+        assert_eq!(passed_on, wanted);
+    }
+}
