@@ -124,15 +124,16 @@ impl Identity {
     /// The SIDs that every such user has (everyone, network, authenticated, and those of `uid` and
     /// `gid`) are added.
     pub fn user(account: &str, domain: &str, sid: Sid, uid: u32, gid: u32) -> Self {
-        let sids = [
-            sid,
+        let usual = [
             Sid::EVERYONE,
             Sid::NETWORK,
             Sid::AUTHENTICATED,
             Sid::unix_user(uid),
             Sid::unix_group(gid),
         ];
-        Self::new(account, domain, sids.into(), uid, gid)
+        let usual = usual.into_iter().filter(|one| *one != sid);
+        let sids = [sid].into_iter().chain(usual).collect();
+        Self::new(account, domain, sids, uid, gid)
     }
 
     /// One more SID: a group the user is in. SIDs that carry [`NpaFlags`] are left out: see
