@@ -23,6 +23,13 @@ pub fn announce(line: impl Display) {
     writeln!(out, "{line}").and_then(|()| out.flush()).ok();
 }
 
+/// Says where a daemon listens, now that it does.
+pub fn announce_listening(addresses: &[String]) {
+    for address in addresses {
+        announce(format_args!("listening on {address}"));
+    }
+}
+
 /// Prints one line on standard error; if nobody reads it, nobody is missing it.
 pub fn complain(line: impl Display) {
     writeln!(io::stderr().lock(), "{line}").ok();

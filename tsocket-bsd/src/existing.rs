@@ -53,24 +53,37 @@ pub fn stream_from_fd(ctx: &Context, fd: OwnedFd) -> Result<Stream, FdError<Owne
 
 /// Refuses what is no connected stream socket of a family that addresses can name.
 fn check_stream(fd: &OwnedFd) -> io::Result<()> {
-    let family = net::getsockname(fd)?.address_family();
-    if ![
+    check_kind(fd)?;
+    net::getpeername(fd).map(drop)
+}
+
+/// Refuses what does not listen for streams of a family that addresses can name.
+pub(crate) fn check_listens(fd: &OwnedFd) -> io::Result<()> {
+    check_kind(fd)?;
+    if sockopt::socket_acceptconn(fd)? {
+        Ok(())
+    } else {
+        Err(Errno::INVAL)
+    }
+}
+
+fn check_kind(fd: &OwnedFd) -> io::Result<()> {
+    let families = [
         AddressFamily::INET,
         AddressFamily::INET6,
         AddressFamily::UNIX,
-    ]
-    .contains(&family)
-    {
+    ];
+    if !families.contains(&net::getsockname(fd)?.address_family()) {
         return Err(Errno::AFNOSUPPORT);
     }
     if sockopt::socket_type(fd)? != SocketType::STREAM {
         return Err(Errno::PROTOTYPE);
     }
-    net::getpeername(fd).map(drop)
+    Ok(())
 }
 
 /// Does what sockets of our own are born with.
-fn prepare(fd: &OwnedFd) -> io::Result<()> {
+pub(crate) fn prepare(fd: &OwnedFd) -> io::Result<()> {
     fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
     fcntl_setfd(fd, fcntl_getfd(fd)? | FdFlags::CLOEXEC)?;
     #[cfg(target_vendor = "apple")]

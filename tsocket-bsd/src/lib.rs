@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`connect()`] | [`Stream`](tsocket::Stream) | TCP and unix streams, as the client |
 //! | [`listen()`] | [`Listener`](tsocket::Listener) | TCP and unix streams, as the server |
+//! | [`ListenSocket`] | [`Listener`](tsocket::Listener)s | threads, and sockets that listen already |
 //! | [`datagram()`] | [`Datagram`](tsocket::Datagram) | UDP and unix datagrams |
 //! | [`socketpair()`] | two [`Stream`](tsocket::Stream)s | both ends of a unix stream |
 //! | [`stream_from_fd()`] | [`Stream`](tsocket::Stream) | a socket that is connected already |
@@ -50,5 +51,5 @@ mod watched;
 pub use connect::{ConnectOptions, connect};
 pub use datagram::{DatagramOptions, datagram};
 pub use existing::stream_from_fd;
-pub use listen::{ListenOptions, listen};
+pub use listen::{ListenOptions, ListenSocket, listen};
 pub use pair::socketpair;

@@ -2,17 +2,18 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketType, sockopt};
-use tevent::Context;
+use tevent::{Context, FdError};
 use tsocket::{Address, Listener, ListenerOps, Stream};
 
 use crate::unix_path::BoundPath;
 use crate::watched::Watched;
-use crate::{address, socket, stream, unix_path};
+use crate::{address, existing, socket, stream, unix_path};
 
 /// How many connections wait to be accepted, unless told otherwise.
 ///
@@ -94,8 +95,120 @@ impl ListenOptions {
 /// # Source
 /// `listen(2)`, `accept(2)`. tsocket leaves this to its users.
 pub fn listen(ctx: &Context, address: &Address, options: &ListenOptions) -> io::Result<Listener> {
-    let (fd, path) = open(address, options)?;
-    new(ctx, fd, path)
+    ListenSocket::open(address, options)?.into_listener(ctx)
+}
+
+/// A listening socket that belongs to no context yet, so that it can be sent to another thread.
+///
+/// This is how threads share the work: each has a context, and a listener on it. TCP sockets of several
+/// threads can be bound to one address with `SO_REUSEPORT`, and the kernel spreads the connections;
+/// a unix socket is bound once and [cloned](Self::try_clone), and whoever is free accepts. Its file is
+/// removed with the last of the clones.
+///
+/// # Examples
+/// ```
+/// use std::thread;
+/// use tevent::Context;
+/// use tsocket::Address;
+/// use tsocket_bsd::{ConnectOptions, ListenOptions, ListenSocket, connect};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let directory = tempfile::tempdir()?;
+/// let address = Address::unix(directory.path().join("socket"))?;
+/// let socket = ListenSocket::open(&address, &ListenOptions::default())?;
+/// let clone = socket.try_clone()?;
+/// let other = thread::spawn(move || -> std::io::Result<()> {
+///     let ctx = Context::new()?;
+///     let listener = clone.into_listener(&ctx)?;
+///     ctx.run_until(listener.accept())??;
+///     Ok(())
+/// });
+/// let ctx = Context::new()?;
+/// ctx.run_until(connect(&ctx, &address, &ConnectOptions::default()))??;
+/// other.join().expect("it does not panic")?;
+/// # drop(socket);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ListenSocket {
+    // Before the descriptor: see `BoundPath`.
+    path: Option<Arc<BoundPath>>,
+    fd: OwnedFd,
+}
+
+impl ListenSocket {
+    /// A socket that listens on `address`, as [`listen`] has it.
+    ///
+    /// # Errors
+    /// Those of [`listen`].
+    pub fn open(address: &Address, options: &ListenOptions) -> io::Result<Self> {
+        let (fd, path) = open(address, options)?;
+        let path = path.map(Arc::new);
+        Ok(Self { path, fd })
+    }
+
+    /// A socket that somebody else has made, of which is checked that it listens for TCP or unix
+    /// streams.
+    ///
+    /// It becomes non-blocking, and closed on exec; nothing else is changed. A socket file is left
+    /// to whoever made it.
+    ///
+    /// # Errors
+    /// The descriptor comes back: with `ENOTSOCK` if it is no socket, `EPROTOTYPE` if it is no stream
+    /// socket, `EAFNOSUPPORT` if it is neither IPv4, IPv6 nor unix, `EINVAL` if it does not listen.
+    ///
+    /// # Examples
+    /// ```
+    /// use tsocket_bsd::ListenSocket;
+    /// let standard = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let listener = ListenSocket::from_fd(standard.into())?.into_listener(&tevent::Context::new()?)?;
+    /// # drop(listener);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn from_fd(fd: OwnedFd) -> Result<Self, FdError<OwnedFd>> {
+        match existing::check_listens(&fd).and_then(|()| existing::prepare(&fd)) {
+            Ok(()) => Ok(Self { path: None, fd }),
+            Err(errno) => Err(FdError {
+                error: errno.into(),
+                fd,
+            }),
+        }
+    }
+
+    /// Another descriptor of the same socket: who connects goes to whichever accepts first.
+    ///
+    /// # Errors
+    /// `EMFILE` when no descriptor is left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            path: self.path.clone(),
+            fd: self.fd.try_clone()?,
+        })
+    }
+
+    /// The address that is listened on, its port resolved.
+    ///
+    /// # Errors
+    /// Whatever the system says of the descriptor.
+    pub fn local_address(&self) -> io::Result<Address> {
+        address::from_system(Some(net::getsockname(&self.fd)?))
+    }
+
+    /// Accepts on `ctx` from now on.
+    ///
+    /// # Errors
+    /// `ENOMEM`, `ENOSPC` when the kernel has no room to watch it, `EOPNOTSUPP` on a context without
+    /// descriptors.
+    pub fn into_listener(self, ctx: &Context) -> io::Result<Listener> {
+        new(ctx, self.fd, self.path)
+    }
+}
+
+impl AsFd for ListenSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 fn open(address: &Address, options: &ListenOptions) -> io::Result<(OwnedFd, Option<BoundPath>)> {
@@ -121,13 +234,13 @@ fn open(address: &Address, options: &ListenOptions) -> io::Result<(OwnedFd, Opti
 /// A listening socket.
 struct BsdListener {
     // Before the descriptor: see `BoundPath`.
-    _path: Option<BoundPath>,
+    _path: Option<Arc<BoundPath>>,
     watched: Watched,
     /// Whether a connection was told and not yet asked for.
     told: Rc<Cell<bool>>,
 }
 
-fn new(ctx: &Context, fd: OwnedFd, path: Option<BoundPath>) -> io::Result<Listener> {
+fn new(ctx: &Context, fd: OwnedFd, path: Option<Arc<BoundPath>>) -> io::Result<Listener> {
     Listener::new(ctx, |ready| {
         let told = Rc::new(Cell::new(false));
         let handler = {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tevent::{Readiness, WeakContext};
 
 use super::{Stream, StreamOps};
-use crate::Address;
+use crate::{Address, Credentials};
 
 /// What a server knows of the transport of a connection, whatever is layered on it.
 pub(crate) struct Meter {
@@ -121,6 +121,10 @@ impl StreamOps for Metered {
 
     fn peer_address(&self) -> io::Result<Address> {
         self.ops.peer_address()
+    }
+
+    fn peer_credentials(&self) -> io::Result<Credentials> {
+        self.ops.peer_credentials()
     }
 
     fn told(&mut self, readiness: Readiness) -> Readiness {

@@ -4,13 +4,12 @@ use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::io;
 use std::rc::{Rc, Weak};
-use std::time::Instant;
 
-use tevent::{Completer, End, Request, Timer, Work};
-use tsocket::{Chunk, Failed, Stream, pdu};
+use tevent::{Completer, End, Request, Work};
+use tevent_examples::Daemon;
+use tsocket::{Address, Chunk, Failed, Stream, pdu};
 
 use crate::options::Mode;
-use crate::server::Server;
 
 /// How much one read brings at most, in bytes.
 const READ_LEN: usize = 64 * 1024;
@@ -18,57 +17,72 @@ const READ_LEN: usize = 64 * 1024;
 /// The longest body of a frame, in bytes; a claim above it ends the connection.
 const MAX_FRAME_LEN: usize = 16 << 20;
 
+/// What a source sends over and over.
+static SOURCE: [u8; 64 * 1024] = [b'.'; 64 * 1024];
+
 /// A connection, owned by the request that stands for it. Its own requests only know it weakly: each
 /// other way round they would keep it alive for ever.
 pub(crate) struct Connection {
-    server: Weak<Server>,
-    number: u64,
-    peer: String,
+    daemon: Weak<Daemon>,
+    mode: Mode,
+    peer: Address,
     stream: Stream,
     completer: Cell<Option<Completer<()>>>,
     read: Cell<Option<Request<Chunk>>>,
-    write: Cell<Option<Request<Chunk, Failed<Chunk>>>>,
+    write: Cell<Option<Writing>>,
     disconnect: Cell<Option<Request<()>>>,
-    timer: OnceCell<Timer>,
-    last_active: Cell<Instant>,
-    echoed: Cell<u64>,
+    moved: Cell<u64>,
     // Why it ends; the first reason counts.
     reason: OnceCell<String>,
 }
 
+/// The write that is outstanding, held until it is done.
+enum Writing {
+    Chunk(#[expect(dead_code, reason = "it is held")] Request<Chunk, Failed<Chunk>>),
+    Source(
+        #[expect(dead_code, reason = "it is held")] Request<&'static [u8], Failed<&'static [u8]>>,
+    ),
+}
+
 impl Connection {
     pub(crate) fn start(
-        server: &Rc<Server>,
-        number: u64,
-        peer: String,
+        daemon: &Rc<Daemon>,
+        mode: Mode,
         stream: Stream,
-        completer: Completer<()>,
-    ) -> Rc<Self> {
+        peer: Address,
+    ) -> Request<()> {
+        let (request, completer) = Request::pair(daemon.context(), "connection");
         let connection = Rc::new(Self {
-            server: Rc::downgrade(server),
-            number,
+            daemon: Rc::downgrade(daemon),
+            mode,
             peer,
             stream,
             completer: Cell::new(None),
             read: Cell::new(None),
             write: Cell::new(None),
             disconnect: Cell::new(None),
-            timer: OnceCell::new(),
-            last_active: Cell::new(server.now()),
-            echoed: Cell::new(0),
+            moved: Cell::new(0),
             reason: OnceCell::new(),
+        });
+        let weak = Rc::downgrade(&connection);
+        completer.on_cancel(move || {
+            if let Some(connection) = weak.upgrade() {
+                connection.end("the server stops");
+            }
         });
         completer.set_work(connection.clone(), 0);
         connection.completer.set(Some(completer));
-        connection.watch(server);
-        connection.read(server);
-        connection
+        match mode {
+            Mode::Source => connection.write_source(),
+            Mode::Echo | Mode::Frame | Mode::Sink => connection.read(),
+        }
+        request
     }
 
-    fn read(self: &Rc<Self>, server: &Server) {
-        let read = match server.mode {
-            Mode::Echo => self.stream.read(READ_LEN),
+    fn read(self: &Rc<Self>) {
+        let read = match self.mode {
             Mode::Frame => self.stream.read_pdu(pdu::u32_be(MAX_FRAME_LEN)),
+            Mode::Echo | Mode::Sink | Mode::Source => self.stream.read(READ_LEN),
         };
         let weak = Rc::downgrade(self);
         self.read.set(Some(read.on_done(move |result| {
@@ -82,122 +96,91 @@ impl Connection {
         drop(self.read.take());
         match result {
             Ok(chunk) if chunk.is_empty() => self.end("the peer has ended"),
+            Ok(chunk) if self.mode == Mode::Sink => {
+                self.count(chunk.len());
+                self.read();
+            }
             Ok(chunk) => self.write(chunk),
             Err(error) => self.end(&error),
         }
     }
 
     fn write(self: &Rc<Self>, chunk: Chunk) {
-        self.echoed.set(self.echoed.get() + chunk.len() as u64);
+        self.count(chunk.len());
         let weak = Rc::downgrade(self);
-        self.write
-            .set(Some(self.stream.writev(chunk).on_done(move |result| {
-                if let Some(connection) = weak.upgrade() {
-                    connection.write_done(result);
-                }
-            })));
+        let write = self.stream.writev(chunk).on_done(move |result| {
+            if let Some(connection) = weak.upgrade() {
+                connection.write_done(result);
+            }
+        });
+        self.write.set(Some(Writing::Chunk(write)));
     }
 
-    fn write_done(self: &Rc<Self>, result: Result<Chunk, Failed<Chunk>>) {
-        drop(self.write.take());
-        let Some(server) = self.server.upgrade() else {
-            return;
-        };
-        match result {
-            Ok(_) => {
-                self.note_activity(&server);
-                self.read(&server);
+    fn write_source(self: &Rc<Self>) {
+        self.count(SOURCE.len());
+        let weak = Rc::downgrade(self);
+        let write = self.stream.writev(&SOURCE[..]).on_done(move |result| {
+            if let Some(connection) = weak.upgrade() {
+                connection.write_done(result);
             }
+        });
+        self.write.set(Some(Writing::Source(write)));
+    }
+
+    fn write_done<B>(self: &Rc<Self>, result: Result<B, Failed<B>>) {
+        drop(self.write.take());
+        match result {
             Err(failed) => self.end(&failed.error),
+            Ok(_) if self.mode != Mode::Source => self.read(),
+            // It never waits for its peer to say something, so that nobody else asks it to end.
+            Ok(_) if self.is_stopping() => self.end("the server stops"),
+            Ok(_) => self.write_source(),
         }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.daemon
+            .upgrade()
+            .is_none_or(|daemon| daemon.is_stopping())
+    }
+
+    fn count(&self, len: usize) {
+        self.moved.set(self.moved.get() + len as u64);
     }
 
     /// Ends in an orderly way: what was written arrives.
     fn end(self: &Rc<Self>, reason: &(impl fmt::Display + ?Sized)) {
         self.reason.get_or_init(|| reason.to_string());
+        drop(self.read.take());
         let weak = Rc::downgrade(self);
-        self.disconnect
-            .set(Some(self.stream.disconnect().on_done(move |_| {
-                // Closed is closed: an error here would only say that it was closed before.
-                if let Some(connection) = weak.upgrade() {
-                    connection.ended();
-                }
-            })));
+        let disconnect = self.stream.disconnect().on_done(move |_| {
+            // Closed is closed: an error here would only say that it was closed before.
+            if let Some(connection) = weak.upgrade() {
+                connection.ended();
+            }
+        });
+        self.disconnect.set(Some(disconnect));
     }
 
     fn ended(&self) {
-        let reason = self.reason.get().map_or("", String::as_str);
-        if let Some(server) = self.server.upgrade() {
-            let (peer, echoed) = (&self.peer, self.echoed.get());
-            server.ended(
-                self.number,
-                &format_args!("{peer}: {reason}; {echoed} bytes echoed"),
-            );
+        if let Some(daemon) = self.daemon.upgrade() {
+            let reason = self.reason.get().map_or("", String::as_str);
+            let done = match self.mode {
+                Mode::Echo | Mode::Frame => "echoed",
+                Mode::Sink => "taken",
+                Mode::Source => "sent",
+            };
+            let (peer, moved) = (&self.peer, self.moved.get());
+            daemon.tell(format_args!("{peer}: {reason}; {moved} bytes {done}"));
         }
         if let Some(completer) = self.completer.take() {
             completer.done(());
         }
     }
-
-    /// Ends it soon if it stays quiet: the server is stopping.
-    pub(crate) fn drain(self: &Rc<Self>) {
-        let Some(server) = self.server.upgrade() else {
-            return;
-        };
-        self.last_active.set(server.now());
-        self.watch(&server);
-    }
-
-    fn note_activity(&self, server: &Server) {
-        if server.idle_timeout.is_some() || server.is_draining() {
-            self.last_active.set(server.now());
-        }
-    }
-
-    /// Looks again when the time that it may be quiet is over.
-    fn watch(self: &Rc<Self>, server: &Server) {
-        let Some(patience) = server.patience() else {
-            return;
-        };
-        let weak = Rc::downgrade(self);
-        let timer = self.timer.get_or_init(|| {
-            server.timer(move || {
-                if let Some(connection) = weak.upgrade() {
-                    connection.check_activity();
-                }
-            })
-        });
-        timer.arm(self.last_active.get() + patience);
-    }
-
-    fn check_activity(self: &Rc<Self>) {
-        let Some(server) = self.server.upgrade() else {
-            return;
-        };
-        let Some(patience) = server.patience() else {
-            return;
-        };
-        if server.now() < self.last_active.get() + patience {
-            self.watch(&server);
-        } else if let Some(read) = self.read.take() {
-            drop(read);
-            let is_draining = server.is_draining();
-            self.end(if is_draining {
-                "the server stops"
-            } else {
-                "nothing moved for too long"
-            });
-        } else if !server.is_draining() && self.reason.get().is_none() {
-            // It waits for a peer that does not read; the write ends with an error.
-            self.reason
-                .get_or_init(|| "the peer read nothing for too long".to_owned());
-            self.stream.abort();
-        }
-    }
 }
 
 impl Work for Connection {
-    /// The drain time is over.
+    /// A limit has ended it, or the drain time is over.
     fn stopped(self: Rc<Self>, _: usize, _: End) {
         self.stream.abort();
     }

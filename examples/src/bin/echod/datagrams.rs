@@ -2,13 +2,15 @@
 
 use std::cell::Cell;
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use tevent::{Completer, End, Ended, Request, Work};
+use tevent::{Completer, Context, End, Ended, Request, Work};
 use tsocket::{Address, Chunk, Datagram, Failed};
 
-use crate::server::DRAIN_QUIET;
+/// How long it has to be quiet while the daemon stops: what was sent before is in the kernel already, so
+/// this is long enough for any of it.
+const DRAIN_QUIET: Duration = Duration::from_millis(100);
 
 /// How long an answer waits for a receiver that has no room, before it is dropped: datagrams are not
 /// promised, and everybody else waits behind it.
@@ -26,7 +28,9 @@ pub(crate) struct Answerer {
 }
 
 impl Answerer {
-    pub(crate) fn start(datagram: Datagram, completer: Completer<()>) -> Rc<Self> {
+    /// Answers what comes to `datagram`, for as long as the request lives.
+    pub(crate) fn start(ctx: &Context, datagram: Datagram) -> (Weak<Self>, Request<()>) {
+        let (request, completer) = Request::pair(ctx, "datagrams");
         let answerer = Rc::new(Self {
             datagram,
             completer: Cell::new(None),
@@ -37,7 +41,7 @@ impl Answerer {
         completer.set_work(answerer.clone(), 0);
         answerer.completer.set(Some(completer));
         answerer.receive();
-        answerer
+        (Rc::downgrade(&answerer), request)
     }
 
     fn receive(self: &Rc<Self>) {
