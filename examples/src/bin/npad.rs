@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     tevent_examples::run("npad", || match PipeOptions::from_command_line()? {
         Some(options) => serve_pipes("npad", &options, echo),
         None => {
-            announce(format_args!("{USAGE}{}", PipeOptions::HELP));
+            announce(PipeOptions::help(USAGE));
             Ok(())
         }
     })

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 use tevent::{Context, race};
-use tevent_examples::{announce, complain};
+use tevent_examples::{announce, complain, value};
 use tsocket::Stream;
 use tsocket_npa::codec::{Level, Sid};
 use tsocket_npa::{Identity, Levels, MessageHeader, PipeName, connect};
@@ -140,14 +140,14 @@ impl Options {
         while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
             match argument {
                 Long("connect") => {
-                    let text = value(&mut parser, "--connect")?;
+                    let text = value(&mut parser, "connect")?;
                     let place = text.strip_prefix("npa:").map(PathBuf::from);
                     path = Some(place.ok_or(format!("address '{text}': expected npa:PATH"))?);
                 }
-                Long("as") => identity = user(&value(&mut parser, "--as")?)?,
-                Long("level") => levels = level(&value(&mut parser, "--level")?)?,
-                Long("timeout") => timeout = seconds(&mut parser, "--timeout")?,
-                Long("linger") => linger = seconds(&mut parser, "--linger")?,
+                Long("as") => identity = user(&value(&mut parser, "as")?)?,
+                Long("level") => levels = level(&value(&mut parser, "level")?)?,
+                Long("timeout") => timeout = seconds(&mut parser, "timeout")?,
+                Long("linger") => linger = seconds(&mut parser, "linger")?,
                 Short('v') | Long("verbose") => is_verbose = true,
                 Short('h') | Long("help") => return Ok(None),
                 _ => return Err(argument.unexpected().to_string()),
@@ -211,14 +211,9 @@ fn level(text: &str) -> Result<Levels, String> {
     ))
 }
 
-fn value(parser: &mut lexopt::Parser, option: &str) -> Result<String, String> {
-    let value = parser.value().map_err(|error| error.to_string())?;
-    value.string().map_err(|error| format!("{option}: {error}"))
-}
-
-fn seconds(parser: &mut lexopt::Parser, option: &str) -> Result<Duration, String> {
-    let text = value(parser, option)?;
+fn seconds(parser: &mut lexopt::Parser, name: &str) -> Result<Duration, String> {
+    let text = value(parser, name)?;
     let seconds = text.parse().ok();
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    duration.ok_or(format!("{option}: '{text}' is not a number of seconds"))
+    duration.ok_or(format!("--{name}: '{text}' is not a number of seconds"))
 }

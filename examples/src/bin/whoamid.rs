@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     tevent_examples::run("whoamid", || match PipeOptions::from_command_line()? {
         Some(options) => serve_pipes("whoamid", &options, answer),
         None => {
-            announce(format_args!("{USAGE}{}", PipeOptions::HELP));
+            announce(PipeOptions::help(USAGE));
             Ok(())
         }
     })
