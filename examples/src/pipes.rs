@@ -1,5 +1,6 @@
 //! What daemons behind smbd share: their command line, and serving each client of a pipe.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -155,6 +156,7 @@ where
         }
         listening.push(format!("npa:{}", directory.socket_path(pipe).display()));
         let client = Client {
+            name,
             daemon: Rc::downgrade(&daemon),
             pipe: pipe.clone(),
             session: session.clone(),
@@ -172,6 +174,7 @@ where
 
 /// What is done for each client of one pipe.
 struct Client<S> {
+    name: &'static str,
     daemon: Weak<Daemon>,
     pipe: PipeName,
     session: Rc<S>,
@@ -180,6 +183,7 @@ struct Client<S> {
 impl<S> Clone for Client<S> {
     fn clone(&self) -> Self {
         Self {
+            name: self.name,
             daemon: self.daemon.clone(),
             pipe: self.pipe.clone(),
             session: self.session.clone(),
@@ -188,6 +192,10 @@ impl<S> Clone for Client<S> {
 }
 
 impl<S> Client<S> {
+    fn say(&self, line: impl Display) {
+        complain(format_args!("{}: {}: {line}", self.name, self.pipe));
+    }
+
     fn daemon(&self) -> Rc<Daemon> {
         self.daemon.upgrade().expect("it runs this")
     }
@@ -199,16 +207,16 @@ where
     F: Future<Output = io::Result<String>>,
 {
     async fn serve(self, handshake: Request<Accepted, HandshakeError>) {
-        let pipe = &self.pipe;
         let accepted = match handshake.await {
             Ok(accepted) => accepted,
             Err(HandshakeError::Probe) => return,
-            Err(error) => return complain(format_args!("{pipe}: nobody got in: {error}")),
+            Err(error) => return self.say(format_args!("nobody got in: {error}")),
         };
         let (caller, level) = (accepted.caller.to_string(), accepted.level);
-        complain(format_args!("{pipe}: {caller}, {level}"));
+        self.say(format_args!("opened by {caller}, {level}"));
         let ended = (self.session)(accepted).await;
         let how = ended.unwrap_or_else(|error| error.to_string());
+        let pipe = &self.pipe;
         self.daemon().tell(format_args!("{pipe}: {caller}: {how}"));
     }
 }

@@ -51,7 +51,10 @@ fn missing() -> Option<&'static str> {
     }
     let runs = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
-        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
     if !runs("smbd", &["--version"]) {
@@ -178,7 +181,10 @@ impl Smbd {
 
     /// Starts `program`, and waits until it says to its service manager that it is ready.
     fn launch(&mut self, program: &Path, arguments: &[PathBuf]) -> io::Result<()> {
-        let manager = self.directory.path().join(format!("ready{}", self.processes.len()));
+        let manager = self
+            .directory
+            .path()
+            .join(format!("ready{}", self.processes.len()));
         fs::remove_file(&manager).ok(); // Of an attempt that failed, or missing.
         let ready = UnixDatagram::bind(&manager)?;
         ready.set_read_timeout(Some(START_TIME))?;
@@ -197,7 +203,10 @@ impl Smbd {
         let mut note = [0; 1000];
         loop {
             let len = ready.recv(&mut note)?;
-            if note[..len].split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+            if note[..len]
+                .split(|byte| *byte == b'\n')
+                .any(|line| line == b"READY=1")
+            {
                 return Ok(());
             }
         }
@@ -205,7 +214,10 @@ impl Smbd {
 
     /// Starts Samba's own services as servers of pipes: srvsvc, winreg and some more.
     pub(crate) fn start_services(&mut self) -> io::Result<()> {
-        let helpers = HELPERS.map(Path::new).into_iter().find(|path| path.is_dir());
+        let helpers = HELPERS
+            .map(Path::new)
+            .into_iter()
+            .find(|path| path.is_dir());
         let helpers = helpers.ok_or_else(|| io::Error::other("no samba-dcerpcd"))?;
         let services = ["rpcd_classic", "rpcd_winreg"].map(|name| helpers.join(name));
         self.launch(&helpers.join("samba-dcerpcd"), &services)
