@@ -19,6 +19,7 @@ mod matrix;
 mod memory;
 mod npa;
 mod npa_handshake;
+mod npa_listeners;
 mod own_kinds;
 mod pdu;
 mod pool;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tevent::{Context, ManualClock, Request};
-use tevent_tests::contract::{Kind, done, end_of, expect_nothing_left, gives_back, pattern};
+use tevent_tests::contract::{
+    SOCKETPAIR, UNIX, done, end_of, expect_nothing_left, gives_back, pattern,
+};
 use tevent_tests::{everywhere, on_every_backend, settle};
 use tsocket::{Stream, memory};
 use tsocket_npa::codec::{
@@ -288,7 +290,7 @@ fn what_follows_the_request_is_the_first_of_the_pipe_however_it_is_cut() {
             packet.len(),
             packet.len() + 1,
         ] {
-            let ends = Kind::SOCKETPAIR.ends(ctx);
+            let ends = SOCKETPAIR.ends(ctx);
             let server = accept(ctx, ends.far, &trusting());
             done(ctx, ends.near.writev(bytes[..cut].to_vec()));
             settle(ctx);
@@ -342,7 +344,7 @@ fn nobody_is_believed_over_a_transport_that_does_not_say_who_the_peer_is() {
     assert!(matches!(error, HandshakeError::UnknownPeer));
     expect_errno(error, Errno::OPNOTSUPP);
     gives_back(&ctx, near.writev(&b"closed"[..]), Errno::PIPE);
-    let ends = Kind::UNIX.ends(&ctx);
+    let ends = UNIX.ends(&ctx);
     let server = accept(&ctx, ends.far, &AcceptOptions::default());
     let client = connect_over(&ctx, ends.near, &alice(), Level::L8);
     done(&ctx, client);

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -83,7 +84,9 @@ fn is_required() -> bool {
 /// If the story does, or takes too long; if Samba is missing and required.
 #[track_caller]
 pub(crate) fn with_smbd(story: impl FnOnce(&mut Smbd) + Send + 'static) {
-    match missing() {
+    // Looked for once: starting python takes its time.
+    static MISSING: OnceLock<Option<&str>> = OnceLock::new();
+    match *MISSING.get_or_init(missing) {
         Some(what) if is_required() => panic!("TEVENT_REQUIRE asks for Samba: {what}"),
         Some(what) => left_out(what),
         None => tevent_tests::within_limit(|| story(&mut Smbd::start().expect("smbd starts"))),

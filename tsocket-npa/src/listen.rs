@@ -140,7 +140,7 @@ impl Listener {
     /// Waits for the next pipe that is opened.
     ///
     /// # Cancellation
-    /// Nothing is lost: the pipe stays for the next accept.
+    /// A request that is dropped while it waits loses nothing: the next pipe is for the next accept.
     ///
     /// # Errors
     /// `EBUSY` if an accept is outstanding; `ESHUTDOWN` if the context is gone.
