@@ -49,7 +49,7 @@ const DIRECT: [(&str, &[&str]); 4] = [
     (
         "tsocket-npa",
         &[
-            "rustix",
+            "rustix", // error numbers, users
             "tevent",
             "tsocket",
             "tsocket-bsd", // connecting and listening

@@ -1,5 +1,6 @@
 //! How much is allocated for what, counted by the allocator of this program.
 
+mod npa;
 mod sys;
 
 use std::cell::{Cell, OnceCell};

@@ -2,6 +2,7 @@
 
 pub mod contract;
 mod log;
+pub mod npa;
 mod random;
 mod signals;
 #[cfg(target_os = "linux")]

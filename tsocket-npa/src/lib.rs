@@ -5,6 +5,9 @@
 //! ([`MessageHeader`]). Either is made of the stream that carries it, and is a
 //! [`Stream`](tsocket::Stream) like any other.
 //!
+//! Before that, one packet each way says who the user is: [`codec`] makes values of them, [`protocol`] says
+//! what every byte is for.
+//!
 //! # Examples
 //! ```
 //! use tevent::Context;
@@ -29,6 +32,9 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+#[doc = include_str!("../PROTOCOL.md")]
+pub mod protocol {}
+
 mod byte;
 pub mod codec;
 mod connect;

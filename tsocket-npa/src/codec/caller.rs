@@ -237,7 +237,8 @@ impl NotACaller {
 
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\\{} (", self.domain(), self.account())?;
+        let (domain, account) = (Printable(self.domain()), Printable(self.account()));
+        write!(f, "{domain}\\{account} (")?;
         match self.user_sid() {
             Some(sid) => write!(f, "{sid}")?,
             None => f.write_str("no SID")?,
@@ -246,6 +247,22 @@ impl fmt::Display for Caller {
             write!(f, ", uid {}", unix.uid)?;
         }
         write!(f, ") from {} over {}", self.client_address, self.transport)
+    }
+}
+
+/// A text that stays on its line.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                write!(f, "{character}")?;
+            }
+        }
+        Ok(())
     }
 }
 

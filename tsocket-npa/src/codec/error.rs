@@ -20,7 +20,7 @@ use super::{Level, MAX_PACKET_LEN};
 /// assert_eq!(*error.kind(), CodecErrorKind::UnknownLevel(9));
 /// assert_eq!(error.to_string(), "at byte 8, level: level 9 is none of 4, 5, 7, 8");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodecError {
     kind: CodecErrorKind,
     field: &'static str,
@@ -28,7 +28,7 @@ pub struct CodecError {
 }
 
 /// What is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CodecErrorKind {
     /// The length in front of the packet is too small for what every packet has.
@@ -101,6 +101,8 @@ pub enum CodecErrorKind {
     SidRevision(u8),
     /// A SID has more than 15 sub-authorities.
     SidTooLong(u8),
+    /// The number of a user or a group has more than 32 bits.
+    IdTooLarge(u64),
     /// A pointer that is always null is not.
     NotNull,
     /// There are claims, which no implementation can read back.
@@ -173,9 +175,11 @@ impl fmt::Display for CodecErrorKind {
             Self::Truncated { needed, left } => {
                 write!(f, "it needs {needed} bytes, {left} are left")
             }
-            Self::TrailingBytes { count } => write!(f, "{count} bytes too many"),
+            Self::TrailingBytes { count } => {
+                write!(f, "the structure has ended, bytes left: {count}")
+            }
             Self::CountsDiffer { count, conformance } => {
-                write!(f, "{count} elements, but the array has {conformance}")
+                write!(f, "the structure counts {count}, the array {conformance}")
             }
             Self::LengthOverSize { length, size } => {
                 write!(f, "the length {length} is larger than the size {size}")
@@ -187,6 +191,7 @@ impl fmt::Display for CodecErrorKind {
             Self::EmbeddedNul => f.write_str("the string has a NUL inside"),
             Self::SidRevision(revision) => write!(f, "a SID of revision {revision}"),
             Self::SidTooLong(count) => write!(f, "a SID of {count} sub-authorities, at most 15"),
+            Self::IdTooLarge(id) => write!(f, "{id} is no user or group, it has more than 32 bits"),
             Self::NotNull => f.write_str("the pointer must be null"),
             Self::Claims(count) => write!(f, "{count} claims, which nobody can decode"),
         }

@@ -26,11 +26,11 @@ pub struct SecurityToken {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnixToken {
     /// The user.
-    pub uid: u64,
+    pub uid: u32,
     /// The primary group.
-    pub gid: u64,
+    pub gid: u32,
     /// All groups.
-    pub groups: Vec<u64>,
+    pub groups: Vec<u32>,
 }
 
 /// How many bytes a SID has at least.
@@ -116,21 +116,21 @@ impl UnixToken {
         // The array is the end of the structure, so its count comes first of all.
         let conformance = reader.u32(GROUPS)?;
         reader.align(WIDE);
-        let uid = reader.hyper("unix_token.uid")?;
-        let gid = reader.hyper("unix_token.gid")?;
+        let uid = reader.id("unix_token.uid")?;
+        let gid = reader.id("unix_token.gid")?;
         let count = reader.u32("unix_token.ngroups")?;
         reader.same_count(count, conformance, "unix_token.ngroups")?;
-        let groups = reader.elements(count, GID_LEN, GROUPS, |reader| reader.hyper(GROUPS))?;
+        let groups = reader.elements(count, GID_LEN, GROUPS, |reader| reader.id(GROUPS))?;
         Ok(Self { uid, gid, groups })
     }
 
     pub(super) fn write(&self, writer: &mut Writer) -> Result<()> {
         writer.count(self.groups.len(), "unix_token.groups")?;
         writer.align(WIDE);
-        writer.hyper(self.uid);
-        writer.hyper(self.gid);
+        writer.id(self.uid);
+        writer.id(self.gid);
         writer.count(self.groups.len(), "unix_token.ngroups")?;
-        self.groups.iter().for_each(|&group| writer.hyper(group));
+        self.groups.iter().for_each(|&group| writer.id(group));
         Ok(())
     }
 }

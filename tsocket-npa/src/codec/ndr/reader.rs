@@ -93,6 +93,13 @@ impl<'a> Reader<'a> {
         self.array(WIDE, field).map(u64::from_le_bytes)
     }
 
+    /// The number of a user or a group, which has more room than it needs.
+    pub(in super::super) fn id(&mut self, field: &'static str) -> Result<u32> {
+        let id = self.hyper(field)?;
+        let at = self.at - size_of::<u64>();
+        u32::try_from(id).map_err(|_| CodecError::new(CodecErrorKind::IdTooLarge(id), field, at))
+    }
+
     pub(in super::super) fn time(&mut self, field: &'static str) -> Result<NtTime> {
         let bytes = self.array(PLAIN, field)?;
         Ok(NtTime(u64::from_le_bytes(bytes)))

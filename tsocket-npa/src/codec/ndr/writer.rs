@@ -69,6 +69,11 @@ impl Writer {
         self.aligned(WIDE, &value.to_le_bytes());
     }
 
+    /// The number of a user or a group.
+    pub(in super::super) fn id(&mut self, value: u32) {
+        self.hyper(value.into());
+    }
+
     pub(in super::super) fn time(&mut self, value: NtTime) {
         self.aligned(PLAIN, &value.0.to_le_bytes());
     }
