@@ -231,9 +231,9 @@ impl Identity {
                 ..SecurityToken::default()
             }),
             unix_token: Some(UnixToken {
-                uid: self.uid.into(),
-                gid: self.gid.into(),
-                groups: self.groups.iter().copied().map(u64::from).collect(),
+                uid: self.uid,
+                gid: self.gid,
+                groups: self.groups.clone(),
             }),
             info: Some(self.user_info(level)),
             unix_info: Some(UnixInfo {
