@@ -48,6 +48,7 @@ type Admit = dyn Fn(&Caller) -> Result<(), NtStatus>;
 
 /// A pipe that was opened, and by whom.
 #[derive(Debug)]
+#[doc(alias = "tstream_npa_accept_existing_recv")]
 pub struct Accepted {
     /// The pipe.
     pub pipe: Pipe,

@@ -25,6 +25,7 @@ pub enum Levels {
 
 /// A pipe that a server has opened for us.
 #[derive(Debug)]
+#[doc(alias = "tstream_npa_connect_recv")]
 pub struct Opened {
     /// The pipe.
     pub pipe: Pipe,

@@ -23,7 +23,7 @@ const HANDSHAKES_DEFAULT: usize = 64;
 const REST: Duration = Duration::from_millis(100);
 
 /// Listens on the socket of the pipe `name` in `directory`, for streams on which nothing has been said
-/// yet: [`accept`] opens a pipe over one.
+/// yet: [`accept()`] opens a pipe over one.
 ///
 /// A socket file that nobody listens on any more is replaced; the file is removed with the listener.
 ///
