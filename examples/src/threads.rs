@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use tsocket::Address;
-use tsocket_bsd::{ListenOptions, ListenSocket};
+use tsocket_bsd::{ListenOptions, ListenSocket, SocketOptions, inherited};
 
 use crate::{Kind, ListenAddress};
 
@@ -22,29 +22,70 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Opens `addresses`, all of them for connections, for `threads` threads.
-    ///
-    /// # Errors
-    /// A line that says which could not be opened, and why.
-    pub fn open<'a>(
-        addresses: impl IntoIterator<Item = &'a ListenAddress>,
-        threads: usize,
-    ) -> Result<Self, String> {
-        let mut opened = Self {
+    /// Nothing yet, for `threads` threads.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        Self {
             shares: (0..threads.max(1)).map(|_| Vec::new()).collect(),
             listening: Vec::new(),
-        };
-        for address in addresses {
-            opened
-                .add(address.kind, &address.address)
-                .map_err(|error| format!("cannot listen on {address}: {error}"))?;
         }
-        Ok(opened)
     }
 
-    fn add(&mut self, kind: Kind, address: &Address) -> io::Result<()> {
-        let socket = ListenSocket::open(address, &ListenOptions::default())?;
-        self.listening.push(kind.display(&socket.local_address()?)?);
+    /// Opens `address`, which is one for connections.
+    ///
+    /// Each thread has a TCP socket of its own, and the kernel deals connections out among them; threads
+    /// share one unix socket, and whoever is free accepts.
+    ///
+    /// # Errors
+    /// A line that says why it could not be opened.
+    pub fn open(&mut self, address: &ListenAddress) -> Result<(), String> {
+        let opened = match address.kind {
+            Kind::Tcp if self.shares.len() > 1 => self.open_each(&address.address),
+            _ => ListenSocket::open(&address.address, &ListenOptions::default())
+                .and_then(|socket| self.share(socket)),
+        };
+        opened.map_err(|error| format!("cannot listen on {address}: {error}"))
+    }
+
+    fn open_each(&mut self, address: &Address) -> io::Result<()> {
+        let socket = SocketOptions::default().reuse_port(true);
+        let options = ListenOptions::default().socket(socket);
+        let first = ListenSocket::open(address, &options)?;
+        // Its port is known now, and the same for all.
+        let local = first.local_address()?;
+        for share in self.shares.iter_mut().skip(1) {
+            share.push(ListenSocket::open(&local, &options)?);
+        }
+        self.shares[0].push(first);
+        self.listening.push(Kind::Tcp.display(&local)?);
+        Ok(())
+    }
+
+    /// Takes the sockets that a service manager has passed, all of them for connections; none if it was
+    /// started otherwise.
+    ///
+    /// # Errors
+    /// A line that says what is wrong with them.
+    pub fn inherit(&mut self) -> Result<(), String> {
+        let complaint = |error: io::Error| format!("a socket of LISTEN_FDS: {error}");
+        for passed in inherited().map_err(complaint)? {
+            let socket = ListenSocket::from_fd(passed.fd);
+            socket
+                .map_err(io::Error::from)
+                .and_then(|socket| self.share(socket))
+                .map_err(complaint)?;
+        }
+        Ok(())
+    }
+
+    fn share(&mut self, socket: ListenSocket) -> io::Result<()> {
+        let local = socket.local_address()?;
+        let kind = if local.is_unix() {
+            Kind::Unix
+        } else {
+            Kind::Tcp
+        };
+        self.listening.push(kind.display(&local)?);
         for share in self.shares.iter_mut().skip(1) {
             share.push(socket.try_clone()?);
         }

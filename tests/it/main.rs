@@ -1,22 +1,29 @@
 //! Stories that cross the crates.
 
+mod addresses;
 mod always_ready;
 mod combine;
+mod copies;
 mod credentials;
+mod datagram_calls;
 mod datagrams;
 mod deps;
 mod differences;
+mod drop_anywhere;
 mod dump;
+mod farewell;
 mod fd_events;
 mod futures;
 mod groups;
 mod handlers;
 mod immediates;
 mod intervals;
+mod leaving;
 mod listeners;
 mod loop_order;
 mod matrix;
 mod memory;
+mod monitor;
 mod npa;
 mod npa_codec;
 mod npa_handshake;
@@ -57,5 +64,6 @@ mod upstream_fd;
 mod upstream_fd3;
 mod upstream_queue;
 mod upstream_req;
+mod upstream_stream;
 mod upstream_threads;
 mod wait_limit;

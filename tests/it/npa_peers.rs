@@ -21,11 +21,7 @@ use tsocket_npa::{
 const STRANGER: u32 = 65_534;
 
 /// Runs `action` on a thread that is somebody else; leaves it out, with a line, where that cannot be.
-fn as_stranger<T: Send + 'static>(action: fn() -> T) -> Option<T> {
-    as_stranger_with(move || action())
-}
-
-fn as_stranger_with<T: Send + 'static>(action: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+fn as_stranger<T: Send + 'static>(action: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     if !rustix::process::geteuid().is_root() {
         writeln!(io::stderr(), "left out: only root can be somebody else").ok();
         return None;
@@ -90,7 +86,7 @@ fn a_stranger_cannot_even_reach_the_socket() {
     let _listener = listen(&ctx, &directory, &name).unwrap();
     let socket = directory.socket_path(&name);
     UnixStream::connect(&socket).expect("we can");
-    let kind = as_stranger_with(move || UnixStream::connect(socket).map_err(|error| error.kind()));
+    let kind = as_stranger(move || UnixStream::connect(socket).map_err(|error| error.kind()));
     if let Some(connected) = kind {
         assert_eq!(connected.unwrap_err(), ErrorKind::PermissionDenied);
     }

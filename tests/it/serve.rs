@@ -1,5 +1,6 @@
 //! Servers: what they accept, which limits they keep, and how they stop.
 
+mod abuse;
 mod limits;
 mod stopping;
 
@@ -53,8 +54,9 @@ impl World {
         limits: Limits,
         serve: fn(Stream) -> F,
     ) -> Self {
-        let listener = listen(&ctx, &localhost(), &ListenOptions::default()).unwrap();
-        let at = listener.local_address().unwrap();
+        let listener =
+            listen(&ctx, &localhost(), &ListenOptions::default()).expect("a port is free");
+        let at = listener.local_address().expect("it listens");
         let weak = ctx.downgrade();
         let server = listener.serve(limits, move |stream, _| {
             weak.upgrade().expect("it runs this").spawn(serve(stream))
@@ -64,8 +66,8 @@ impl World {
             let told = told.clone();
             // A port is another one each time.
             move |error| {
-                told.borrow_mut()
-                    .push(error.to_string().replace(char::is_numeric, ""))
+                let line = error.to_string().replace(char::is_numeric, "");
+                told.borrow_mut().push(line);
             }
         });
         Self {

@@ -17,7 +17,7 @@ use tsocket::{Address, Family, Listener, Stream};
 use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen};
 
 /// A stream on `ctx`, and its peer, which blocks.
-fn connected(ctx: &Context) -> (Stream, TcpStream) {
+pub(crate) fn connected(ctx: &Context) -> (Stream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a loopback");
     let port = listener.local_addr().expect("it is bound").port();
     let address = Address::from_strings(Family::Ipv4, Some("127.0.0.1"), port);
@@ -28,7 +28,7 @@ fn connected(ctx: &Context) -> (Stream, TcpStream) {
 }
 
 /// Closes so that the connection is reset.
-fn reset(peer: TcpStream) {
+pub(crate) fn reset(peer: TcpStream) {
     sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).expect("TCP has that");
     drop(peer);
 }

@@ -2,6 +2,7 @@
 
 mod npa;
 mod npa_handshake;
+mod payloads;
 mod sys;
 
 use std::cell::{Cell, OnceCell};
@@ -10,6 +11,8 @@ use std::rc::Rc;
 use sys::{allocations_of, bytes_kept_by};
 use tevent::{Completer, Context, FdEvent, Group, Immediate, Interest, Request, Timer, wakeup};
 use tevent_tests::{on_every_backend, read_byte, run_to, scaled, settle, socket_pair, write_byte};
+use tsocket::{Address, Family};
+use tsocket_bsd::{DatagramOptions, datagram};
 
 /// Has tables and lists grow to what they will need.
 fn warm_up(ctx: &Context) {
@@ -119,6 +122,32 @@ fn an_event_of_a_descriptor_allocates_nothing() {
         turn();
         assert_eq!(allocations_of(turn), 0);
         drop(event);
+    });
+}
+
+#[test]
+fn an_answer_to_a_datagram_takes_one_allocation_for_each_request() {
+    on_every_backend(|ctx| {
+        let local = Address::from_strings(Family::Ipv4, Some("127.0.0.1"), 0).unwrap();
+        let make = || datagram(ctx, &local, &DatagramOptions::default()).unwrap();
+        let (near, far) = (make(), make());
+        let to = far.local_address().unwrap();
+        let turn = || {
+            let answered = (0..100).all(|_| {
+                let sent = near.send_to(&b"question"[..], Some(&to));
+                ctx.run_until(sent).unwrap().unwrap();
+                let (chunk, from) = ctx.run_until(far.recv_from()).unwrap().unwrap();
+                let answer = far.send_to(chunk, Some(&from));
+                ctx.run_until(answer).unwrap().is_ok()
+                    && ctx.run_until(near.recv_from()).unwrap().is_ok()
+            });
+            assert!(answered);
+        };
+        turn();
+        let allocations = allocations_of(turn);
+        assert!(allocations <= 400, "{allocations} for 400 requests");
+        let kept = bytes_kept_by(turn);
+        assert_eq!(kept, 0);
     });
 }
 

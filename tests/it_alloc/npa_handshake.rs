@@ -44,8 +44,8 @@ fn a_session_key_goes_through_a_handshake_and_stays_nowhere() {
 
 fn shake_hands(level: Level, is_denied: bool) {
     // Made and dropped here, so that its pools and scratch buffers are looked at too.
-    let ctx = Context::new().unwrap();
-    let (near, far) = socketpair(&ctx).unwrap();
+    let ctx = Context::new().expect("the system has a loop");
+    let (near, far) = socketpair(&ctx).expect("the system has socket pairs");
     let options = AcceptOptions::default().admit(move |caller| {
         assert_eq!(caller.session_key.expose(), MARKER);
         if is_denied {
@@ -55,8 +55,8 @@ fn shake_hands(level: Level, is_denied: bool) {
     });
     let server = accept(&ctx, far, &options);
     let client = connect_over(&ctx, near, &alice(), level);
-    let client = ctx.run_until(client).unwrap();
-    let server = ctx.run_until(server).unwrap();
+    let client = ctx.run_until(client).expect("the loop runs");
+    let server = ctx.run_until(server).expect("the loop runs");
     assert_eq!((client.is_ok(), server.is_ok()), (!is_denied, !is_denied));
 }
 

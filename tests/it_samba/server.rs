@@ -1,6 +1,7 @@
 //! [`Server`], a process of its own that serves pipes, so that it can be killed.
 
 use std::env;
+use std::error::Error;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -63,16 +64,17 @@ impl Drop for Server {
 }
 
 #[test]
-fn serves_where_it_is_asked_to() {
-    if let Some(directory) = env::var_os(DIRECTORY) {
-        serve(Path::new(&directory));
+fn serves_where_it_is_asked_to() -> Result<(), Box<dyn Error>> {
+    match env::var_os(DIRECTORY) {
+        Some(directory) => serve(Path::new(&directory)),
+        None => Ok(()),
     }
 }
 
 #[expect(clippy::print_stdout, reason = "whoever has started it waits for this")]
-fn serve(directory: &Path) {
-    let ctx = Context::new().unwrap();
-    let directory = NpDirectory::create_or_verify(directory).unwrap();
+fn serve(directory: &Path) -> Result<(), Box<dyn Error>> {
+    let ctx = Context::new()?;
+    let directory = NpDirectory::create_or_verify(directory)?;
     let server = TsocketServer::new(&ctx, Limits::default());
     let users = AcceptOptions::default().admit(|caller| match caller.is_authenticated() {
         true => Ok(()),
@@ -84,11 +86,11 @@ fn serve(directory: &Path) {
         ("users", users),
         ("whoami", AcceptOptions::default()),
     ] {
-        let name = PipeName::new(name).unwrap();
-        let listener = listen(&ctx, &directory, &name).unwrap();
+        let name = PipeName::new(name)?;
+        let listener = listen(&ctx, &directory, &name)?;
         let ctx = ctx.downgrade();
         server.accept_from(listener, move |stream, _| {
-            let ctx = ctx.upgrade().unwrap();
+            let ctx = ctx.upgrade().expect("it runs this");
             let is_echo = name.as_str() != "whoami";
             let handshake = accept(&ctx, stream, &options);
             ctx.spawn(async move { answer(handshake.await?, is_echo).await })
@@ -104,8 +106,9 @@ fn serve(directory: &Path) {
         );
     });
     println!("{READY}");
-    ctx.run().unwrap();
+    ctx.run()?;
     drop(starter);
+    Ok(())
 }
 
 async fn answer(accepted: Accepted, is_echo: bool) -> Result<(), HandshakeError> {

@@ -50,21 +50,24 @@ fn user() -> Identity {
 }
 
 async fn bound(ctx: &Context, np_dir: &Path, interface: &Interface, identity: &Identity) {
-    let name = PipeName::new(interface.pipe).unwrap();
+    let name = PipeName::new(interface.pipe).expect("that is a name");
     let opening = connect(ctx, np_dir, &name, identity, Levels::Any);
     opening.set_timeout(Duration::from_secs(20));
-    let opened = opening.await.unwrap();
+    let opened = opening.await.expect("the service opens the pipe");
     assert_eq!(opened.pipe.mode(), PipeMode::Message);
     assert_eq!(opened.pipe.device_state(), 0x05ff);
     assert_eq!(opened.pipe.allocation_size(), 4096);
-    opened.pipe.write_message(bind(interface)).await.unwrap();
+    let written = opened.pipe.write_message(bind(interface)).await;
+    written.expect("the service reads");
     let answer = opened.pipe.read_message();
     answer.set_timeout(Duration::from_secs(20));
-    let answer = answer.await.unwrap();
+    let answer = answer.await.expect("the service answers");
     assert_eq!(answer.get(2), Some(&BIND_ACK), "{:?}", &*answer);
     assert_eq!(
         answer[8..10],
-        u16::try_from(answer.len()).unwrap().to_le_bytes()
+        u16::try_from(answer.len())
+            .expect("it is short")
+            .to_le_bytes()
     );
 }
 

@@ -77,7 +77,9 @@ pub fn scaled_up(kind: Kind) -> Kind {
     }
 }
 
-fn has_ipv6() -> bool {
+/// Whether this machine has IPv6; says so if it has not.
+#[must_use]
+pub fn has_ipv6() -> bool {
     let is_here = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     if !is_here {
         // Whoever runs a test with --nocapture wants to know.

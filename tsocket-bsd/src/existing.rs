@@ -10,6 +10,13 @@ use tsocket::Stream;
 
 use crate::stream;
 
+/// Those that addresses can name.
+const FAMILIES: [AddressFamily; 3] = [
+    AddressFamily::INET,
+    AddressFamily::INET6,
+    AddressFamily::UNIX,
+];
+
 /// Makes a stream of `ctx` from a connected TCP or unix stream socket, which becomes non-blocking and
 /// closed on exec.
 ///
@@ -42,8 +49,14 @@ use crate::stream;
 /// non-blocking, and given back with the error.
 #[doc(alias = "tstream_bsd_existing_socket")]
 pub fn stream_from_fd(ctx: &Context, fd: OwnedFd) -> Result<Stream, FdError<OwnedFd>> {
-    match check_stream(&fd).and_then(|()| prepare(&fd)) {
-        Ok(()) => stream::new(ctx, fd, None),
+    stream::new(ctx, adopt(fd, &FAMILIES)?, None)
+}
+
+/// Checks that `fd` is a connected stream socket of one of `families`, and gives it what sockets of our
+/// own are born with.
+pub(crate) fn adopt(fd: OwnedFd, families: &[AddressFamily]) -> Result<OwnedFd, FdError<OwnedFd>> {
+    match check_stream(&fd, families).and_then(|()| prepare(&fd)) {
+        Ok(()) => Ok(fd),
         Err(errno) => Err(FdError {
             error: errno.into(),
             fd,
@@ -51,15 +64,14 @@ pub fn stream_from_fd(ctx: &Context, fd: OwnedFd) -> Result<Stream, FdError<Owne
     }
 }
 
-/// Refuses what is no connected stream socket of a family that addresses can name.
-fn check_stream(fd: &OwnedFd) -> io::Result<()> {
-    check_kind(fd)?;
+fn check_stream(fd: &OwnedFd, families: &[AddressFamily]) -> io::Result<()> {
+    check_kind(fd, families, SocketType::STREAM)?;
     net::getpeername(fd).map(drop)
 }
 
 /// Refuses what does not listen for streams of a family that addresses can name.
 pub(crate) fn check_listens(fd: &OwnedFd) -> io::Result<()> {
-    check_kind(fd)?;
+    check_kind(fd, &FAMILIES, SocketType::STREAM)?;
     if sockopt::socket_acceptconn(fd)? {
         Ok(())
     } else {
@@ -67,16 +79,16 @@ pub(crate) fn check_listens(fd: &OwnedFd) -> io::Result<()> {
     }
 }
 
-fn check_kind(fd: &OwnedFd) -> io::Result<()> {
-    let families = [
-        AddressFamily::INET,
-        AddressFamily::INET6,
-        AddressFamily::UNIX,
-    ];
+/// Refuses what is no datagram socket of a family that addresses can name.
+pub(crate) fn check_datagram(fd: &OwnedFd) -> io::Result<()> {
+    check_kind(fd, &FAMILIES, SocketType::DGRAM)
+}
+
+fn check_kind(fd: &OwnedFd, families: &[AddressFamily], socket_type: SocketType) -> io::Result<()> {
     if !families.contains(&net::getsockname(fd)?.address_family()) {
         return Err(Errno::AFNOSUPPORT);
     }
-    if sockopt::socket_type(fd)? != SocketType::STREAM {
+    if sockopt::socket_type(fd)? != socket_type {
         return Err(Errno::PROTOTYPE);
     }
     Ok(())

@@ -5,10 +5,14 @@
 //! | Function | Gives | For |
 //! |---|---|---|
 //! | [`connect()`] | [`Stream`](tsocket::Stream) | TCP and unix streams, as the client |
+//! | [`connect_host()`] | [`Stream`](tsocket::Stream) | TCP to a name, which is looked up |
 //! | [`listen()`] | [`Listener`](tsocket::Listener) | TCP and unix streams, as the server |
 //! | [`ListenSocket`] | [`Listener`](tsocket::Listener)s | threads, and sockets that listen already |
+//! | [`inherited()`] | descriptors | sockets of a service manager |
 //! | [`datagram()`] | [`Datagram`](tsocket::Datagram) | UDP and unix datagrams |
+//! | [`datagram_from_fd()`] | [`Datagram`](tsocket::Datagram) | a datagram socket that is there already |
 //! | [`socketpair()`] | two [`Stream`](tsocket::Stream)s | both ends of a unix stream |
+//! | [`FdPassing`] | a [`Stream`](tsocket::Stream) | a unix stream whose bytes descriptors travel with |
 //! | [`stream_from_fd()`] | [`Stream`](tsocket::Stream) | a socket that is connected already |
 //!
 //! Every descriptor is non-blocking and closed on exec from birth, no write raises `SIGPIPE`, and
@@ -40,16 +44,22 @@ mod address;
 mod connect;
 mod datagram;
 mod existing;
+mod inherited;
 mod listen;
+mod options;
 mod pair;
+mod passing;
 mod socket;
 mod stream;
 mod sys;
 mod unix_path;
 mod watched;
 
-pub use connect::{ConnectOptions, connect};
-pub use datagram::{DatagramOptions, datagram};
+pub use connect::{ConnectOptions, HostError, connect, connect_host};
+pub use datagram::{DatagramOptions, datagram, datagram_from_fd};
 pub use existing::stream_from_fd;
+pub use inherited::{Inherited, inherited};
 pub use listen::{ListenOptions, ListenSocket, listen};
+pub use options::{KeepAlive, SocketOptions, SocketUse, WrongOption};
 pub use pair::socketpair;
+pub use passing::{FDS_MAX, FdPassing};

@@ -11,6 +11,7 @@ use rustix::net::{self, AddressFamily, SocketType, sockopt};
 use tevent::{Context, FdError};
 use tsocket::{Address, Listener, ListenerOps, Stream};
 
+use crate::options::{SocketOptions, SocketUse};
 use crate::unix_path::BoundPath;
 use crate::watched::Watched;
 use crate::{address, existing, socket, stream, unix_path};
@@ -25,21 +26,22 @@ const BACKLOG_DEFAULT: u32 = 1024;
 ///
 /// # Examples
 /// ```
-/// use tsocket_bsd::ListenOptions;
-/// let patient = ListenOptions::default().backlog(4096).tcp_nodelay(false);
+/// use tsocket_bsd::{ListenOptions, SocketOptions};
+/// let shared = SocketOptions::default().reuse_port(true);
+/// let patient = ListenOptions::default().backlog(4096).socket(shared);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct ListenOptions {
     backlog: u32,
-    tcp_nodelay: bool,
+    socket: SocketOptions,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
         Self {
             backlog: BACKLOG_DEFAULT,
-            tcp_nodelay: true,
+            socket: SocketOptions::default(),
         }
     }
 }
@@ -52,11 +54,10 @@ impl ListenOptions {
         self
     }
 
-    /// Whether accepted TCP streams send small writes at once, without waiting for more: on by
-    /// default, because whole messages are what is written.
-    #[doc(alias = "TCP_NODELAY")]
-    pub fn tcp_nodelay(mut self, on: bool) -> Self {
-        self.tcp_nodelay = on;
+    /// What the system is asked to do with the listening socket and, because they inherit it, with the
+    /// accepted ones.
+    pub fn socket(mut self, options: SocketOptions) -> Self {
+        self.socket = options;
         self
     }
 }
@@ -78,7 +79,8 @@ impl ListenOptions {
 /// - `EADDRINUSE` if somebody listens there, or a file that is not ours to remove is in the way.
 /// - `EADDRNOTAVAIL` if no interface has the address; `EACCES` for a port or a directory that is not
 ///   open to this user; `ENOENT` for a directory that is missing.
-/// - `EINVAL` for the unnamed unix address and for kinds other than inet and unix.
+/// - `EINVAL` for the unnamed unix address, for kinds other than inet and unix, and for options that
+///   [`SocketOptions::check`] refuses.
 /// - `EMFILE`, `ENFILE` when no descriptor is left; `EAFNOSUPPORT` on a machine without IPv6.
 ///
 /// # Examples
@@ -214,6 +216,10 @@ impl AsFd for ListenSocket {
 fn open(address: &Address, options: &ListenOptions) -> io::Result<(OwnedFd, Option<BoundPath>)> {
     let family = address::family(address)?;
     let fd = socket::new(family, SocketType::STREAM)?;
+    // Accepted sockets inherit what is set here, which saves calls for each.
+    options
+        .socket
+        .apply(fd.as_fd(), SocketUse::Listen, address)?;
     let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
     if family == AddressFamily::UNIX {
         let live = || Ok(net::listen(&fd, backlog)?);
@@ -221,11 +227,6 @@ fn open(address: &Address, options: &ListenOptions) -> io::Result<(OwnedFd, Opti
         return Ok((fd, path));
     }
     sockopt::set_socket_reuseaddr(&fd, true)?;
-    if family == AddressFamily::INET6 {
-        sockopt::set_ipv6_v6only(&fd, true)?;
-    }
-    // Accepted sockets inherit it, which saves a call for each.
-    sockopt::set_tcp_nodelay(&fd, options.tcp_nodelay)?;
     net::bind(&fd, &address::to_system(address)?)?;
     net::listen(&fd, backlog)?;
     Ok((fd, None))
@@ -304,11 +305,12 @@ mod tests {
     }
 
     fn connected(at: &Address, nodelay: bool) -> (OwnedFd, OwnedFd) {
-        let options = ListenOptions::default().tcp_nodelay(nodelay);
+        let socket_options = SocketOptions::default().tcp_nodelay(nodelay);
+        let options = ListenOptions::default().socket(socket_options.clone());
         let (listener, _path) = open(at, &options).unwrap();
         expect_born_right(&listener);
         let at = address::from_system(Some(net::getsockname(&listener).unwrap())).unwrap();
-        let options = ConnectOptions::default().tcp_nodelay(nodelay);
+        let options = ConnectOptions::default().socket(socket_options);
         let (client, _) = Socket::open(&at, &options).unwrap();
         let mut waiting = [PollFd::new(&listener, PollFlags::IN)];
         poll(

@@ -3,6 +3,8 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::{self, Errno};
+#[cfg(target_vendor = "apple")]
+use rustix::net::sockopt;
 use rustix::net::{self, AddressFamily, SendFlags, SocketAddrAny, SocketType};
 
 /// What every send passes, so that a peer that has gone is an error and no signal.
@@ -61,6 +63,6 @@ const BIRTH_FLAGS: net::SocketFlags = net::SocketFlags::CLOEXEC.union(net::Socke
 fn prepared(fd: OwnedFd) -> io::Result<OwnedFd> {
     io::ioctl_fioclex(&fd)?;
     io::ioctl_fionbio(&fd, true)?;
-    net::sockopt::set_socket_nosigpipe(&fd, true)?;
+    sockopt::set_socket_nosigpipe(&fd, true)?;
     Ok(fd)
 }

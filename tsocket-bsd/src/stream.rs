@@ -5,10 +5,11 @@ use std::mem;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::{self, RecvFlags, SendAncillaryBuffer, Shutdown};
+use rustix::net::{self, RecvFlags, SendAncillaryBuffer, Shutdown, sockopt};
 use tevent::{Context, FdError, Readiness};
-use tsocket::{Address, Credentials, Stream, StreamOps};
+use tsocket::{Address, Credentials, Ready, Stream, StreamOps};
 
+use crate::passing::Passing;
 use crate::socket::{self, SEND_FLAGS};
 use crate::sys;
 use crate::unix_path::BoundPath;
@@ -16,6 +17,11 @@ use crate::watched::Watched;
 
 /// What one call takes at most (`IOV_MAX`); the rest goes with the next.
 const BUFFER_COUNT_MAX: usize = 1024;
+
+/// How many bytes are read before the others have their turn: one wait per read of the greatest length
+/// is lost beside the copying of its bytes, and a peer that sends without end would otherwise be read
+/// for as long as the loop lets a chain of completions go on.
+const SHARE: usize = 64 * 1024;
 
 /// A connected stream socket.
 ///
@@ -25,9 +31,15 @@ struct BsdStream {
     // Before the descriptor: see `BoundPath`.
     _path: Option<BoundPath>,
     watched: Watched,
+    ready: Ready,
+    passing: Option<Passing>,
     /// Whether a read may find something: it was told so, and no read has come back short since.
     readable: bool,
+    /// How many bytes were read since it was last told.
+    taken: usize,
     ended: bool,
+    /// Whether an error, or the end of both directions, was told.
+    failed: bool,
     /// Whether a write has come back short, and nothing was told since.
     write_awaited: bool,
 }
@@ -38,26 +50,44 @@ pub(crate) fn new(
     fd: OwnedFd,
     path: Option<BoundPath>,
 ) -> Result<Stream, FdError<OwnedFd>> {
+    with_passing(ctx, fd, path, None)
+}
+
+/// As [`new`], and with `passing` descriptors travel with its bytes.
+pub(crate) fn with_passing(
+    ctx: &Context,
+    fd: OwnedFd,
+    path: Option<BoundPath>,
+    passing: Option<Passing>,
+) -> Result<Stream, FdError<OwnedFd>> {
     let mut back = None;
-    let made = Stream::new(ctx, |ready| {
-        match Watched::new(ctx, fd, move |told| ready.notify(told)) {
-            Ok(watched) => Ok(Box::new(BsdStream {
-                _path: path,
-                watched,
-                readable: false,
-                ended: false,
-                write_awaited: false,
-            })),
-            Err(refused) => {
-                back = Some(refused.fd);
-                Err(refused.error)
-            }
+    let made = Stream::new(ctx, |ready| match Watched::new(ctx, fd, notifies(&ready)) {
+        Ok(watched) => Ok(Box::new(BsdStream {
+            _path: path,
+            watched,
+            ready,
+            passing,
+            readable: false,
+            taken: 0,
+            ended: false,
+            failed: false,
+            write_awaited: false,
+        })),
+        Err(refused) => {
+            back = Some(refused.fd);
+            Err(refused.error)
         }
     });
     made.map_err(|error| FdError {
         error,
         fd: back.expect("what fails leaves the descriptor"),
     })
+}
+
+/// What runs when the loop tells something.
+fn notifies(ready: &Ready) -> impl FnMut(Readiness) + 'static {
+    let ready = ready.clone();
+    move |told| ready.notify(told)
 }
 
 impl StreamOps for BsdStream {
@@ -75,11 +105,12 @@ impl StreamOps for BsdStream {
         };
         match socket::uninterrupted(|| {
             self.watched.counters.receive();
-            receive(&self.watched, buffers)
+            self.receive(buffers)
         }) {
             Ok(len) => {
                 self.ended = len == 0;
-                self.readable = len == room;
+                self.taken = self.taken.saturating_add(len);
+                self.readable = len == room && self.taken < SHARE;
                 Ok(len)
             }
             Err(Errno::AGAIN) => {
@@ -101,7 +132,7 @@ impl StreamOps for BsdStream {
         };
         let sent = socket::uninterrupted(|| {
             self.watched.counters.send();
-            send(&self.watched, buffers)
+            self.send(buffers)
         });
         match sent {
             Ok(len) if len == offered => Ok(len),
@@ -139,9 +170,22 @@ impl StreamOps for BsdStream {
         sys::peer_credentials(self.watched.fd())
     }
 
+    fn take_fd(&mut self) -> Option<OwnedFd> {
+        self.watched.take()
+    }
+
+    fn move_to(&mut self, ctx: &Context) -> io::Result<()> {
+        self.watched.move_to(ctx, notifies(&self.ready));
+        self.readable = false;
+        self.write_awaited = false;
+        Ok(())
+    }
+
     fn told(&mut self, readiness: Readiness) -> Readiness {
+        self.failed |= readiness.intersects(Readiness::ERROR);
         if readiness.intersects(Readiness::READ | Readiness::ERROR) {
             self.readable = true;
+            self.taken = 0;
         }
         if readiness.intersects(Readiness::WRITE | Readiness::ERROR)
             && !mem::take(&mut self.write_awaited)
@@ -158,29 +202,57 @@ impl StreamOps for BsdStream {
         }
     }
 
+    fn try_monitor(&mut self) -> io::Result<()> {
+        if self.failed {
+            sockopt::socket_error(self.watched.fd())??;
+        }
+        if self.failed || self.ended {
+            return Ok(());
+        }
+        if self.passing.is_some() {
+            // Nothing takes what has arrived out of the way.
+            return Err(Errno::OPNOTSUPP.into());
+        }
+        self.watched.ask_error()?;
+        Err(Errno::WOULDBLOCK.into())
+    }
+
     fn awaits_read(&mut self) -> bool {
         !self.readable && !self.ended && self.watched.ask_read().is_ok()
     }
 
     fn reads_ahead(&self) -> bool {
-        true
+        // Descriptors that come with bytes belong to whoever reads those.
+        self.passing.is_none()
+    }
+
+    fn is_mid_write(&self) -> bool {
+        self.passing.as_ref().is_some_and(Passing::has_outgoing)
     }
 }
 
-fn receive(watched: &Watched, buffers: &mut [IoSliceMut<'_>]) -> rustix::io::Result<usize> {
-    match buffers {
-        // The common case, and the kernel's shortest way.
-        [buffer] => net::recv(watched.fd(), &mut **buffer, RecvFlags::empty()).map(|(len, _)| len),
-        buffers => rustix::io::readv(watched.fd(), buffers),
+impl BsdStream {
+    fn receive(&self, buffers: &mut [IoSliceMut<'_>]) -> rustix::io::Result<usize> {
+        let fd = self.watched.fd();
+        match (&self.passing, buffers) {
+            (Some(passing), buffers) => passing.receive(fd, buffers),
+            // The common case, and the kernel's shortest way.
+            (None, [buffer]) => {
+                net::recv(fd, &mut **buffer, RecvFlags::empty()).map(|(len, _)| len)
+            }
+            (None, buffers) => rustix::io::readv(fd, buffers),
+        }
     }
-}
 
-fn send(watched: &Watched, buffers: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
-    match buffers {
-        [buffer] => net::send(watched.fd(), buffer, SEND_FLAGS),
-        buffers => {
-            let mut nothing = SendAncillaryBuffer::default();
-            net::sendmsg(watched.fd(), buffers, &mut nothing, SEND_FLAGS)
+    fn send(&self, buffers: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+        let fd = self.watched.fd();
+        match (&self.passing, buffers) {
+            (Some(passing), buffers) => passing.send(fd, buffers),
+            (None, [buffer]) => net::send(fd, buffer, SEND_FLAGS),
+            (None, buffers) => {
+                let mut nothing = SendAncillaryBuffer::default();
+                net::sendmsg(fd, buffers, &mut nothing, SEND_FLAGS)
+            }
         }
     }
 }

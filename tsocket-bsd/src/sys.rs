@@ -1,11 +1,12 @@
-//! All that is unsafe in this crate: asking the kernel who a peer is.
+//! All that is unsafe in this crate: who a peer is, and descriptors that come as numbers.
 #![expect(
     unsafe_code,
-    reason = "no crate below asks so that a process out of sight, with the number 0, is sound"
+    reason = "no crate below asks so that a process out of sight, with the number 0, is sound; and \
+              an announced descriptor is a number"
 )]
 
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use tsocket::Credentials;
 
@@ -48,4 +49,19 @@ pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
         gid,
         pid: None,
     })
+}
+
+/// Takes the open descriptor `fd`, which nobody else in the process owns, and has it closed on exec.
+///
+/// # Errors
+/// `EBADF` if it is not open.
+pub(crate) fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes numbers, and touches nothing but a flag of the descriptor, if it is open.
+    let status = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    if status < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, as the call above has shown, and whoever has passed it to the process says
+    // that it is meant for whoever reads the announcement, which our only caller does once.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

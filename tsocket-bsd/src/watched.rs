@@ -13,7 +13,8 @@ use crate::address;
 
 /// A socket that the loop watches, with the counters of its context.
 pub(crate) struct Watched {
-    event: FdEvent<OwnedFd>,
+    // Invariant: there until the descriptor is taken out.
+    event: Option<FdEvent<OwnedFd>>,
     pub(crate) counters: Rc<Counters>,
 }
 
@@ -26,19 +27,38 @@ impl Watched {
     ) -> Result<Self, FdError<OwnedFd>> {
         let event = FdEvent::new(ctx, fd, Interest::NONE, told)?;
         Ok(Self {
-            event,
+            event: Some(event),
             counters: ctx.counters(),
         })
     }
 
+    fn event(&self) -> &FdEvent<OwnedFd> {
+        self.event
+            .as_ref()
+            .expect("nothing is asked of it after that")
+    }
+
+    /// Stops watching and takes the descriptor out; nothing can be asked of what is left.
+    pub(crate) fn take(&mut self) -> Option<OwnedFd> {
+        self.event.take().map(FdEvent::into_inner)
+    }
+
+    /// Is watched by `ctx` from now on; asks for nothing yet.
+    pub(crate) fn move_to(&mut self, ctx: &Context, told: impl FnMut(Readiness) + 'static) {
+        if let Some(fd) = self.take() {
+            let moved = Self::new(ctx, fd, told);
+            *self = moved.expect("asking for nothing takes nothing of the kernel");
+        }
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.event.get_ref().as_fd()
+        self.event().get_ref().as_fd()
     }
 
     /// Asks to be told when a read is worth it.
     pub(crate) fn ask_read(&self) -> io::Result<()> {
-        self.event
-            .set_interest(self.event.interest() | Interest::READ)
+        self.event()
+            .set_interest(self.event().interest() | Interest::READ)
     }
 
     /// Fails with `WouldBlock`, and asks to be told when a read is worth it.
@@ -49,8 +69,14 @@ impl Watched {
 
     /// Asks to be told when a write is worth it, be it only to meet an error.
     pub(crate) fn ask_write(&self) -> io::Result<()> {
-        self.event
-            .set_interest(self.event.interest() | Interest::WRITE | Interest::ERROR)
+        self.event()
+            .set_interest(self.event().interest() | Interest::WRITE | Interest::ERROR)
+    }
+
+    /// Asks to be told of an error, and of the end of both directions.
+    pub(crate) fn ask_error(&self) -> io::Result<()> {
+        self.event()
+            .set_interest(self.event().interest() | Interest::ERROR)
     }
 
     /// Stops asking to be told when a read is worth it.
@@ -65,8 +91,8 @@ impl Watched {
 
     fn ask_no_more(&self, interest: Interest) {
         // Taking back cannot fail but with the context: then nothing is told any more.
-        self.event
-            .set_interest(self.event.interest() - interest)
+        self.event()
+            .set_interest(self.event().interest() - interest)
             .ok();
     }
 

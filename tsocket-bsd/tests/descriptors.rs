@@ -9,10 +9,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketType};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType};
 use tevent::{Context, Request};
 use tsocket::{Address, Stream};
-use tsocket_bsd::{ConnectOptions, DatagramOptions, ListenOptions, connect, datagram, listen};
+use tsocket_bsd::{
+    ConnectOptions, DatagramOptions, ListenOptions, connect, connect_host, datagram, listen,
+};
 
 use common::{expect_errno, inet};
 
@@ -41,9 +43,8 @@ fn ended_attempts_and_dropped_sockets_leave_no_descriptor() {
     let full = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     net::bind(&full, &"127.0.0.1:0".parse::<SocketAddr>().unwrap()).unwrap();
     net::listen(&full, 0).unwrap();
-    let at = SocketAddr::try_from(net::getsockname(&full).unwrap())
-        .unwrap()
-        .into();
+    let at = SocketAddr::try_from(net::getsockname(&full).unwrap()).unwrap();
+    let (host, at) = (at.to_string(), at.into());
     let before = open_descriptors();
 
     let (answered, request) = unanswered(&ctx, &at);
@@ -65,6 +66,12 @@ fn ended_attempts_and_dropped_sockets_leave_no_descriptor() {
     drop(answered);
     assert_eq!(open_descriptors(), before);
 
+    let request = connect_host(&ctx, &host, &ConnectOptions::default());
+    assert_eq!(open_descriptors(), before + 1);
+    drop(request);
+    assert_eq!(open_descriptors(), before);
+    unix_listeners_without_room(&ctx);
+
     expect_errno(
         &ctx,
         connect(&ctx, &inet("127.0.0.1:1"), &nobody()),
@@ -84,6 +91,34 @@ fn ended_attempts_and_dropped_sockets_leave_no_descriptor() {
         ended.raw_os_error(),
         Some(Errno::CONNABORTED.raw_os_error())
     );
+}
+
+/// Connections that wait for room, given up in each way.
+fn unix_listeners_without_room(ctx: &Context) {
+    let before = open_descriptors();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let full = net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    net::bind(&full, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    net::listen(&full, 0).unwrap();
+    let (answered, request) = unanswered(ctx, &Address::unix(&path).unwrap());
+    let open = before + 1 + answered.len();
+    assert_eq!(open_descriptors(), open + 1);
+    drop(request);
+    assert_eq!(open_descriptors(), open);
+    for end in [Errno::CANCELED, Errno::TIMEDOUT] {
+        let at = Address::unix(&path).unwrap();
+        let request = connect(ctx, &at, &ConnectOptions::default());
+        if end == Errno::CANCELED {
+            request.cancel();
+        } else {
+            request.set_timeout(Duration::from_millis(10));
+        }
+        expect_errno(ctx, request, end);
+        assert_eq!(open_descriptors(), open);
+    }
+    drop((full, answered));
+    assert_eq!(open_descriptors(), before);
 }
 
 /// A local address that does not go with the remote.

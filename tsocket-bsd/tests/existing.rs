@@ -149,3 +149,22 @@ fn nobody_vouches_for_a_peer_over_the_network() {
         );
     }
 }
+
+#[test]
+fn the_file_of_a_stream_goes_along_until_it_is_taken_apart() {
+    let (here, there) = (Context::new().unwrap(), Context::new().unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let at = Address::unix(directory.path().join("socket")).unwrap();
+    let own = directory.path().join("own");
+    let listener = listen(&here, &at, &ListenOptions::default()).unwrap();
+    let accepted = listener.accept();
+    let options = ConnectOptions::default().local_address(Address::unix(&own).unwrap());
+    let client = expect(&here, connect(&here, &at, &options));
+    let (server, _) = expect(&here, accepted);
+    let client = client.move_to(&there).unwrap();
+    assert!(own.exists());
+    let (fd, ahead) = client.into_parts().unwrap();
+    assert!(!own.exists() && ahead.is_empty());
+    UnixStream::from(fd).write_all(b"still connected").unwrap();
+    assert_eq!(&*expect(&here, server.read(100)), b"still connected");
+}

@@ -39,6 +39,9 @@ use crate::{MessageHeader, errors};
 /// `stream` comes back, with `EBUSY` if it has other handles or operations outstanding; with
 /// `ENOTCONN` if it was closed; with the error of its write side if that has failed.
 ///
+/// # Panics
+/// If `stream` belongs to another context.
+///
 /// # Examples
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -102,12 +105,20 @@ impl StreamOps for MessagePipe {
         self.transport.peer_credentials()
     }
 
+    fn move_to(&mut self, ctx: &Context) -> io::Result<()> {
+        self.transport.move_to(ctx)
+    }
+
     fn told(&mut self, readiness: Readiness) -> Readiness {
         self.transport.told(readiness)
     }
 
     fn unwanted(&mut self, readiness: Readiness) {
         self.transport.unwanted(readiness);
+    }
+
+    fn try_monitor(&mut self) -> io::Result<()> {
+        self.transport.try_monitor()
     }
 
     fn awaits_read(&mut self) -> bool {

@@ -3,6 +3,7 @@
 mod convert;
 mod kind;
 mod parse;
+mod sockaddr;
 #[cfg(test)]
 mod tests;
 

@@ -13,7 +13,7 @@ const KEPT_BYTES: usize = 1 << 20;
 
 /// Bytes that were read, or that are to be written, in a buffer of the context's pool.
 ///
-/// Dereferences to its bytes. A chunk that was read can be written as it is, without copying. Its
+/// Its buffer is at most four times as large, or 1 KiB. Dereferences to its bytes. A chunk that was read can be written as it is, without copying. Its
 /// buffer goes back to the pool when it is dropped.
 ///
 /// # Examples
@@ -130,6 +130,18 @@ impl Pool {
         }
     }
 
+    /// The same bytes in a buffer of their size: `chunk` itself, or a copy if a smaller one is enough.
+    ///
+    /// Whoever keeps what was read then keeps little more, whatever room the read offered.
+    pub(crate) fn fitted(self: &Rc<Self>, chunk: Chunk) -> Chunk {
+        let room = chunk.buffer.as_ref().map_or(0, |buffer| buffer.bytes.len());
+        let enough = SIZES.iter().find(|size| **size >= chunk.len);
+        match enough {
+            Some(size) if *size < room => self.copy(&chunk),
+            _ => chunk,
+        }
+    }
+
     /// A chunk with a copy of `bytes`.
     pub(crate) fn copy(self: &Rc<Self>, bytes: &[u8]) -> Chunk {
         let mut chunk = self.chunk(bytes.len());
@@ -177,6 +189,25 @@ mod tests {
         let chunks: Vec<Chunk> = (0..100).map(|_| pool.chunk(Pool::MAX)).collect();
         drop(chunks);
         assert_eq!(pool.free[3].borrow().len(), KEPT_BYTES / Pool::MAX);
+    }
+
+    #[test]
+    fn a_chunk_of_little_keeps_little() {
+        let pool = Rc::new(Pool::default());
+        for (len, room) in [(1, 1 << 10), (5_000, 1 << 14), (20_000, 1 << 16), (0, 0)] {
+            let mut chunk = pool.chunk(Pool::MAX);
+            chunk.fill(7);
+            chunk.truncate(len);
+            let fitted = pool.fitted(chunk);
+            assert_eq!(&*fitted, vec![7; len]);
+            assert_eq!(
+                fitted
+                    .buffer
+                    .as_ref()
+                    .map_or(0, |buffer| buffer.bytes.len()),
+                room
+            );
+        }
     }
 
     #[test]

@@ -7,15 +7,18 @@
 //! tsocket = { version = "0.1", features = ["contract-tests"] }
 //! ```
 //!
-//! [`stream`] is the suite of [`StreamOps`](crate::StreamOps). It is told of a [`stream::Kind`], which
-//! says how two connected ends are made and what they can do, and tells its clauses of fresh ends on
-//! each back end of the platform. A clause that is broken panics, as a test does. The functions of this
+//! [`stream`] is the suite of [`StreamOps`](crate::StreamOps), [`datagram`] that of
+//! [`DatagramOps`](crate::DatagramOps), [`listener`] that of [`ListenerOps`](crate::ListenerOps). Each is
+//! told of a kind, such as [`stream::Kind`], which says how two connected ends are made and what they
+//! can do, and tells its clauses of fresh ends on each back end of the platform. A clause that is broken panics, as a test does. The functions of this
 //! module are what the clauses are written with, and serve in tests of one's own.
 #![expect(
     clippy::unwrap_used,
     reason = "a clause is a test in all but its attribute"
 )]
 
+pub mod datagram;
+pub mod listener;
 pub mod stream;
 mod verbs;
 

@@ -29,7 +29,8 @@ const SEND: usize = 1;
 /// last one is gone it is [aborted](Self::abort). One receive and one send may be outstanding; a second
 /// one fails with `EBUSY`. Errors are not sticky: each belongs to one operation.
 ///
-/// An empty datagram is skipped and [counted](Self::skipped): a length of 0 is never received.
+/// An empty datagram is skipped and [counted](Self::skipped), and none is sent, so that a length of 0
+/// is never received; [`pass_empty`](Self::pass_empty) says otherwise.
 ///
 /// # Source
 /// `struct tdgram_context`. Differs: an empty datagram does not fail the receive.
@@ -49,6 +50,7 @@ struct Core {
     send: Cell<Option<Box<dyn Send>>>,
     handles: Cell<usize>,
     skipped: Cell<u64>,
+    passes_empty: Cell<bool>,
 }
 
 /// A send that waits for room.
@@ -124,6 +126,7 @@ impl Datagram {
             send: Cell::new(None),
             handles: Cell::new(1),
             skipped: Cell::new(0),
+            passes_empty: Cell::new(false),
         });
         let front: Rc<dyn Front> = core.clone();
         ready.set_front(Rc::downgrade(&front));
@@ -135,7 +138,7 @@ impl Datagram {
     /// While it waits it owns no buffer.
     ///
     /// # Cancellation
-    /// Nothing is lost: a datagram that has not been delivered stays for the next receive.
+    /// A datagram stays for the next receive, unless the request has finished with it.
     ///
     /// # Errors
     /// `EBUSY` if a receive is outstanding; `EMSGSIZE` for a datagram of more than 64 KiB, which is
@@ -163,7 +166,7 @@ impl Datagram {
     /// A datagram that was not taken is not sent.
     ///
     /// # Errors
-    /// With the buffers: `EINVAL` if they are empty; `EBUSY` if a send is outstanding; `EMSGSIZE` if they
+    /// With the buffers: `EINVAL` if they are empty and [may not be](Self::pass_empty); `EBUSY` if a send is outstanding; `EMSGSIZE` if they
     /// are too large for a datagram; `EDESTADDRREQ` or `ENOTCONN` without an address on an endpoint that
     /// is not connected; `ENOTCONN` if the endpoint was closed, `ECONNABORTED` if that happens meanwhile;
     /// `ESHUTDOWN` if the context is gone; whatever else the system says.
@@ -223,7 +226,7 @@ impl Datagram {
         send.buffers.parts(&mut parts);
         let (_, len) = parts.extent();
         let attempted = self.core.check(&self.core.send).and_then(|()| match len {
-            Some(0) => Err(errors::empty()),
+            Some(0) if !self.core.passes_empty.get() => Err(errors::empty()),
             None => Err(errors::too_large()),
             Some(_) => self.core.with_ops(|ops| send.attempt(ops)),
         });
@@ -234,6 +237,23 @@ impl Datagram {
             }
             result => send.end(result),
         }
+    }
+
+    /// Whether empty datagrams are received, as empty chunks, and can be sent: off at first. Returns
+    /// what it was.
+    ///
+    /// For protocols in which an empty datagram means something, such as "are you there" or "the end".
+    ///
+    /// # Examples
+    /// ```
+    /// # fn reaches(peer: &tsocket::Datagram) {
+    /// let was = peer.pass_empty(true);
+    /// assert!(!was);
+    /// peer.send_to(&b""[..], None).detach();
+    /// # }
+    /// ```
+    pub fn pass_empty(&self, on: bool) -> bool {
+        self.core.passes_empty.replace(on)
     }
 
     /// How many empty datagrams were skipped so far.
@@ -332,7 +352,7 @@ impl Core {
                 if full_len > len {
                     return Err(errors::too_large());
                 }
-                if len > 0 {
+                if len > 0 || self.passes_empty.get() {
                     return Ok((self.pool.copy(&scratch[..len]), from));
                 }
                 self.skipped.set(self.skipped.get() + 1);

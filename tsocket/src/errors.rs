@@ -39,6 +39,11 @@ pub(crate) fn broken_pipe() -> io::Error {
     Errno::PIPE.into()
 }
 
+/// The peer has closed, and that is to be an error.
+pub(crate) fn reset() -> io::Error {
+    Errno::CONNRESET.into()
+}
+
 /// An attempt could not make progress.
 pub(crate) fn would_block() -> io::Error {
     Errno::WOULDBLOCK.into()

@@ -6,6 +6,7 @@ mod buffers;
 mod chunk;
 #[cfg(feature = "contract-tests")]
 pub mod contract;
+mod copy;
 mod credentials;
 mod datagram;
 mod errors;
@@ -23,6 +24,7 @@ mod stream;
 pub use address::{Address, AddressKind, Family};
 pub use buffers::{Buffers, MAX_BUFFER_COUNT, Parts, PartsMut, ReadBuffers, WriteBuffers};
 pub use chunk::Chunk;
+pub use copy::{COPY_BYTES, CopyFailed, Relayed, copy, relay};
 pub use credentials::Credentials;
 pub use datagram::{Datagram, DatagramOps, Received};
 pub use failed::Failed;

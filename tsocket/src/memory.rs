@@ -147,6 +147,18 @@ impl StreamOps for End {
         Ok(Address::unix_unnamed())
     }
 
+    fn try_monitor(&mut self) -> io::Result<()> {
+        if self.incoming.is_ended.get() {
+            return Ok(());
+        }
+        self.incoming.is_reader_waiting.set(true);
+        Err(errors::would_block())
+    }
+
+    fn move_to(&mut self, _ctx: &Context) -> io::Result<()> {
+        Ok(())
+    }
+
     fn told(&mut self, readiness: Readiness) -> Readiness {
         readiness
     }

@@ -2,6 +2,8 @@
 
 use std::io::{self, IoSliceMut};
 
+use tevent::Readiness;
+
 use crate::buffers::PartsMut;
 use crate::chunk::Pool;
 use crate::stream::StreamOps;
@@ -30,6 +32,18 @@ impl ReadAhead {
 
     fn is_worth_it(&self, ops: &dyn StreamOps, wanted: usize) -> bool {
         !self.is_off && wanted < MAX_READ_AHEAD && ops.reads_ahead()
+    }
+
+    /// Puts `bytes` in front of what there is.
+    pub(crate) fn put_back(&mut self, mut bytes: Vec<u8>) {
+        bytes.extend_from_slice(&self.bytes[self.start..]);
+        self.bytes = bytes;
+        self.start = 0;
+    }
+
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.drain(..self.start);
+        self.bytes
     }
 
     /// Makes one attempt to fill `parts`, of `wanted` bytes: from what there is, or else from `ops`
@@ -74,6 +88,30 @@ impl ReadAhead {
         let mut parts = PartsMut::skipping(0);
         parts.push(buffer);
         self.try_fill(ops, pool, parts, wanted)
+    }
+
+    /// Looks for the end of the peer: takes what has arrived before it out of the way, as far as there
+    /// is room.
+    pub(crate) fn try_monitor(&mut self, ops: &mut dyn StreamOps, pool: &Pool) -> io::Result<()> {
+        if self.is_off || !ops.reads_ahead() {
+            return ops.try_monitor();
+        }
+        // Keeps what has been read already from piling up in front.
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        while self.len() < MAX_READ_AHEAD {
+            let received = pool.with_scratch(|scratch| {
+                let scratch = &mut scratch[..MAX_READ_AHEAD - self.len()];
+                let received = ops.try_readv(&mut [IoSliceMut::new(scratch)])?;
+                self.bytes.extend_from_slice(&scratch[..received]);
+                io::Result::Ok(received)
+            })?;
+            if received == 0 {
+                return Ok(());
+            }
+        }
+        ops.unwanted(Readiness::READ);
+        ops.try_monitor()
     }
 
     fn take(&mut self, parts: &mut PartsMut<'_>) -> usize {

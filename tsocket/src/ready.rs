@@ -1,6 +1,6 @@
 //! [`Ready`], through which an implementation says that another attempt is worth it.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
 
@@ -22,20 +22,20 @@ pub struct Ready {
 }
 
 struct Link {
-    ctx: WeakContext,
+    ctx: RefCell<WeakContext>,
     front: RefCell<Option<Weak<dyn Front>>>,
     // Told by `schedule` and not passed on yet.
     soon: Cell<Readiness>,
-    immediate: OnceCell<Immediate>,
+    immediate: RefCell<Option<Immediate>>,
 }
 
 impl Ready {
     pub(crate) fn new(ctx: &Context) -> Self {
         let link = Link {
-            ctx: ctx.downgrade(),
+            ctx: RefCell::new(ctx.downgrade()),
             front: RefCell::new(None),
             soon: Cell::new(Readiness::NONE),
-            immediate: OnceCell::new(),
+            immediate: RefCell::new(None),
         };
         Self {
             link: Rc::new(link),
@@ -59,19 +59,32 @@ impl Ready {
     /// Can be called from anywhere, also from inside an attempt.
     pub fn schedule(&self, readiness: Readiness) {
         let link = &self.link;
-        let Some(ctx) = link.ctx.upgrade() else {
+        let Some(ctx) = link.ctx.borrow().upgrade() else {
             return;
         };
-        if link.soon.replace(link.soon.get() | readiness).is_empty() {
-            let immediate = link.immediate.get_or_init(|| {
-                let link = Rc::downgrade(link);
-                Immediate::new(&ctx, move || {
-                    if let Some(link) = link.upgrade() {
-                        link.notify(link.soon.replace(Readiness::NONE));
-                    }
-                })
-            });
-            immediate.schedule();
+        if !link.soon.replace(link.soon.get() | readiness).is_empty() {
+            return;
+        }
+        let mut immediate = link.immediate.borrow_mut();
+        let immediate = immediate.get_or_insert_with(|| {
+            let link = Rc::downgrade(link);
+            Immediate::new(&ctx, move || {
+                if let Some(link) = link.upgrade() {
+                    link.notify(link.soon.replace(Readiness::NONE));
+                }
+            })
+        });
+        immediate.schedule();
+    }
+
+    /// Tells from `ctx` from now on, what was still to be told included.
+    pub(crate) fn move_to(&self, ctx: &Context) {
+        self.link.ctx.replace(ctx.downgrade());
+        let immediate = self.link.immediate.take();
+        drop(immediate);
+        let untold = self.link.soon.replace(Readiness::NONE);
+        if !untold.is_empty() {
+            self.schedule(untold);
         }
     }
 }

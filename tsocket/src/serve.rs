@@ -357,12 +357,13 @@ impl Inner {
         let mut next = seen.next.map(|next| next.max(now + self.limits.pause()));
         if let Phase::Draining { since } = self.phase.get() {
             self.ask_quiet(since, now);
-            let deadline = since + self.limits.drain;
-            if now >= deadline {
+            // None of a drain time that no clock can reach.
+            let deadline = since.checked_add(self.limits.drain);
+            if deadline.is_some_and(|deadline| deadline <= now) {
                 self.cut_off();
                 return;
             }
-            next = Some(deadline.min(now + QUIET));
+            next = deadline.into_iter().chain([now + QUIET]).min();
         }
         if let Some(next) = next.filter(|_| self.connections.borrow().len() > 0) {
             self.look_at(next);

@@ -2,7 +2,9 @@
 
 mod core;
 mod disconnect;
+mod leave;
 mod metered;
+mod monitor;
 mod ops;
 mod pdu;
 mod queued;
@@ -11,7 +13,6 @@ mod source;
 mod transport;
 mod write;
 
-use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use std::rc::Rc;
 use tevent::{Completer, Context, Request};
 
 pub use disconnect::{DISCONNECT_BYTES, DISCONNECT_TIME};
+pub use leave::Refused;
 pub(crate) use metered::Meter;
 pub use ops::StreamOps;
 pub use transport::Transport;
@@ -45,8 +47,9 @@ use crate::{Address, Credentials, Failed, errors};
 /// # Ends and errors
 /// The end of the stream belongs to the read side and is not sticky: [`read`](Self::read) gives no
 /// bytes, [`readv`](Self::readv) fails with `EPIPE`, and writing goes on. The first error of the
-/// connection is sticky: later operations fail with it. No error hides bytes that have arrived. Misuse
-/// (`EBUSY`, `EINVAL`, `EMSGSIZE`) disturbs nothing.
+/// connection is sticky: later operations fail with it. No error hides bytes that have arrived, unless
+/// [`set_fail_first`](Self::set_fail_first) says so. Misuse (`EBUSY`, `EINVAL`, `EMSGSIZE`) disturbs
+/// nothing.
 ///
 /// | Condition | `raw_os_error()` |
 /// |---|---|
@@ -88,17 +91,6 @@ pub struct Stream {
     core: Rc<Core>,
 }
 
-/// A stream that could not be taken apart, with the reason.
-///
-/// `?` turns it into the [`io::Error`] alone.
-#[derive(Debug)]
-pub struct Refused {
-    /// Why.
-    pub error: io::Error,
-    /// The stream, as it was given.
-    pub stream: Stream,
-}
-
 impl Stream {
     /// A stream of `ctx` in front of what `make` makes.
     ///
@@ -128,36 +120,29 @@ impl Stream {
     /// A stream of `ctx` in front of what `make` makes of the `transport` below it.
     ///
     /// The implementation keeps the transport and calls its attempts from its own.
+    ///
+    /// # Panics
+    /// If `transport` is of a stream of another context.
     pub fn layered(
         ctx: &Context,
         transport: Transport,
         make: impl FnOnce(Transport) -> Box<dyn StreamOps>,
     ) -> Self {
+        let pool = ctx.local::<Pool>();
+        assert!(
+            Rc::ptr_eq(&pool, &transport.pool),
+            "the transport of a layered stream belongs to the same context"
+        );
         let ready = transport.ready();
         let ops = make(transport);
         let transport = Transport {
             ops,
             ahead: ReadAhead::default(),
-            pool: ctx.local::<Pool>(),
+            pool,
             ready,
         };
         Self {
             core: Core::new(ctx, transport),
-        }
-    }
-
-    /// Takes the implementation out, for a layered stream to own.
-    ///
-    /// # Errors
-    /// The stream comes back: with `EBUSY` if there are other handles or operations outstanding, with
-    /// `ENOTCONN` if it was closed, with the error of its write side if that has ended.
-    pub fn into_transport(self) -> Result<Transport, Refused> {
-        match self.core.take_transport(self.core.handles.get()) {
-            Ok(transport) => Ok(transport),
-            Err(error) => Err(Refused {
-                error,
-                stream: self,
-            }),
         }
     }
 
@@ -167,7 +152,8 @@ impl Stream {
     /// While it waits it owns no buffer; one read brings at most 64 KiB.
     ///
     /// # Cancellation
-    /// Nothing is lost: bytes that have not been delivered stay for the next read.
+    /// Bytes that it has not got stay for the next read. A request that [is finished](Request::is_finished)
+    /// has got its bytes, and takes them with it.
     ///
     /// # Errors
     /// `EINVAL` if `max` is 0; else as [`Stream`] lists them.
@@ -331,6 +317,18 @@ impl Stream {
         request
     }
 
+    /// The largest write, in bytes; 0 once the stream was closed.
+    pub(crate) fn max_write_len(&self) -> usize {
+        self.core
+            .with_ops(|ops| Ok(ops.max_write_len()))
+            .unwrap_or(0)
+    }
+
+    /// Whether nothing more can be written.
+    pub(crate) fn has_shut_down(&self) -> bool {
+        self.core.check_write_side().is_err()
+    }
+
     /// Closes the stream so that nothing is lost: half-closes it, reads and drops what still comes
     /// until the peer has closed too, then closes.
     ///
@@ -406,24 +404,6 @@ fn check_extent((count, len): (usize, Option<usize>)) -> io::Result<usize> {
         Some(0) => Err(errors::empty()),
         Some(len) if count <= MAX_BUFFER_COUNT => Ok(len),
         _ => Err(errors::too_large()),
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the stream cannot be taken apart: {}", self.error)
-    }
-}
-
-impl Error for Refused {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
-impl From<Refused> for io::Error {
-    fn from(refused: Refused) -> Self {
-        refused.error
     }
 }
 

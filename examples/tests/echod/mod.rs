@@ -8,13 +8,16 @@
 mod abuse;
 mod arguments;
 mod bad_input;
+mod bombs;
 mod datagrams;
 mod figures;
 mod flow;
 mod frames;
 mod limits;
+mod modes;
 mod stopping;
 mod streams;
+mod threads;
 mod verbose;
 
 use crate::rig::{client, daemon, patience, pattern};

@@ -96,11 +96,28 @@ impl Daemon {
         Self::spawn(ECHOD, args, temporary_directory())
     }
 
+    /// Starts `echod` as a service manager does that passes it one socket, and does not wait.
+    #[track_caller]
+    pub(crate) fn managed(passed: Stdio, args: &[&str]) -> Self {
+        let script = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\" 3<&0 </dev/null";
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", script, ECHOD.path])
+            .args(args)
+            .stdin(passed);
+        Self::spawn_command(ECHOD, shell, temporary_directory())
+    }
+
     #[track_caller]
     fn spawn(program: Program, args: &[impl AsRef<OsStr>], directory: TempDir) -> Self {
-        let mut child = Command::new(program.path)
-            .args(args)
-            .stdin(Stdio::null())
+        let mut command = Command::new(program.path);
+        command.args(args).stdin(Stdio::null());
+        Self::spawn_command(program, command, directory)
+    }
+
+    #[track_caller]
+    fn spawn_command(program: Program, mut command: Command, directory: TempDir) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -180,6 +197,12 @@ impl Daemon {
     #[track_caller]
     pub(crate) fn dump(&mut self) -> Vec<String> {
         self.signal(Signal::USR1);
+        self.next_dump()
+    }
+
+    /// The dump that comes next: each thread prints one.
+    #[track_caller]
+    pub(crate) fn next_dump(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             let line = self.next_complaint("a dump that ends");

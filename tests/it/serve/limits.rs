@@ -3,11 +3,14 @@
 use std::future::pending;
 use std::time::Duration;
 
+use tevent::{Context, ManualClock};
 use tevent_tests::contract::done;
-use tevent_tests::settle;
+use tevent_tests::{on_every_backend, run_to, settle};
 use tsocket::{Limits, Stream};
+use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen};
+use tsocket_npa::message_mode;
 
-use super::{echo, flood, told};
+use super::{echo, flood, localhost, told};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -70,6 +73,40 @@ fn a_peer_that_takes_nothing_of_a_write_is_ended() {
         assert_eq!(world.server.counts().write_stall, 1);
         world.pass(Limits::WRITE_STALL);
         world.expect_active(0);
+    });
+}
+
+#[test]
+fn what_counts_is_the_transport_below_a_layer() {
+    on_every_backend(|ctx| {
+        let clock = ManualClock::new();
+        let backend = ctx.backend();
+        let built = Context::builder()
+            .backend(backend)
+            .manual_clock(&clock)
+            .build();
+        let ctx = built.expect("a listed back end can be made");
+        let listener = listen(&ctx, &localhost(), &ListenOptions::default()).unwrap();
+        let at = listener.local_address().unwrap();
+        let weak = ctx.downgrade();
+        let server = listener.serve(Limits::default(), move |stream, _| {
+            let ctx = weak.upgrade().expect("it runs this");
+            let above = message_mode(&ctx, stream).expect("nobody else has touched it");
+            ctx.spawn(echo(above))
+        });
+        let client = done(&ctx, connect(&ctx, &at, &ConnectOptions::default()));
+        run_to(&ctx, || server.counts().active == 1);
+        clock.advance(Limits::HANDSHAKE - SECOND);
+        // A message that is not whole is none for the layer, and bytes for the transport.
+        done(&ctx, client.writev(&b"\x05\0he"[..]));
+        settle(&ctx);
+        clock.advance(2 * SECOND);
+        settle(&ctx);
+        done(&ctx, client.writev(&b"llo"[..]));
+        assert_eq!(done(&ctx, client.readv(vec![0; 7])), b"\x05\0hello");
+        clock.advance(Limits::IDLE + 2 * SECOND);
+        settle(&ctx);
+        assert_eq!((server.counts().handshake, server.counts().idle), (0, 1));
     });
 }
 
@@ -143,6 +180,24 @@ fn limits_that_are_taken_away_end_nobody() {
     });
 }
 
+async fn take_out(stream: Stream) -> std::io::Result<()> {
+    let (fd, _) = stream.into_parts()?;
+    pending::<()>().await;
+    drop(fd);
+    Ok(())
+}
+
+#[test]
+fn a_descriptor_that_was_taken_out_is_not_timed() {
+    told(&Limits::default(), take_out, |world| {
+        let _client = world.connect();
+        world.expect_active(1);
+        settle(&world.ctx);
+        world.pass(Duration::from_secs(1_000_000));
+        world.expect_active(1);
+    });
+}
+
 async fn wait_for_ever(stream: Stream) -> std::io::Result<()> {
     pending::<()>().await;
     drop(stream);
@@ -156,5 +211,24 @@ fn a_handler_that_never_reads_is_ended_as_well() {
         done(&world.ctx, client.writev(&b"hello"[..]));
         world.pass(Limits::HANDSHAKE + SECOND);
         world.expect_active(0);
+    });
+}
+
+#[test]
+fn limits_cost_no_system_call() {
+    told(&Limits::default(), echo, |world| {
+        let client = world.connect();
+        world.expect_echo(&client);
+        let before = world.ctx.stats();
+        for _ in 0..10 {
+            world.expect_echo(&client);
+        }
+        let calls = world.ctx.stats().since(&before);
+        // Of both ends, which are on one loop.
+        assert_eq!(
+            (calls.receives, calls.sends, calls.registrations),
+            (20, 20, 0)
+        );
+        assert!(calls.waits <= 20, "{calls:?}");
     });
 }

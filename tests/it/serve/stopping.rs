@@ -17,12 +17,12 @@ use super::{echo, flood, localhost, told};
 const QUIET: Duration = Duration::from_millis(100);
 
 fn listener(ctx: &Context) -> Listener {
-    listen(ctx, &localhost(), &ListenOptions::default()).unwrap()
+    listen(ctx, &localhost(), &ListenOptions::default()).expect("a port is free")
 }
 
 #[track_caller]
 fn connected(ctx: &Context, listener: &Listener) -> Stream {
-    let at = listener.local_address().unwrap();
+    let at = listener.local_address().expect("it listens");
     done(ctx, connect(ctx, &at, &ConnectOptions::default()))
 }
 
@@ -104,6 +104,20 @@ fn a_request_with_a_way_of_its_own_to_end_is_asked_once() {
         assert_eq!(done(ctx, client.readv(vec![0; 3])), b"bye");
         // An error after it was asked is no failure.
         assert_eq!((server.counts().done, asked.get()), (1, 1));
+    });
+}
+
+#[test]
+fn a_drain_time_without_end_lets_everybody_finish() {
+    told(&Limits::default().drain(Duration::MAX), flood, |world| {
+        let client = world.connect();
+        done(&world.ctx, client.writev(&b"!"[..]));
+        settle(&world.ctx);
+        let stopped = world.server.stop();
+        world.pass(Limits::WRITE_STALL / 2);
+        assert_eq!(world.server.counts().active, 1);
+        drop(client);
+        assert_eq!(done(&world.ctx, stopped).left, 0);
     });
 }
 

@@ -153,8 +153,7 @@ pub fn check(kind: Kind, name: &str) {
     on_every_backend(kind, clause.story);
 }
 
-/// Makes one test for each clause of the contract of streams, of the given
-/// [`Kind`](crate::contract::stream::Kind).
+/// Makes one test for each clause of the contract of streams, of the given [`Kind`].
 ///
 /// The tests are called like the clauses, so each kind wants a module of its own; see
 /// [`contract::stream`](crate::contract::stream).

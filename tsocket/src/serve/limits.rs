@@ -20,7 +20,8 @@ use crate::stream::Meter;
 /// | [`write_stall`](Self::write_stall) | [1 min](Self::WRITE_STALL) in which the peer takes nothing of a write | ended at once | who does not read holds memory here; TCP has tried about eight times by then |
 /// | [`drain`](Self::drain) | [8 s](Self::DRAIN) from the [stop](crate::Server::stop) | whoever is left is ended | those who stop servers tend to kill them after ten seconds |
 ///
-/// What moves and stalls is the transport: a layer above it, such as TLS, is in nobody's way. The
+/// What moves and stalls is the transport: a layer above it, such as TLS, is in nobody's way; a handler
+/// that takes the descriptor out ([`into_parts`](crate::Stream::into_parts)) sees to the times itself. The
 /// times are looked at seldom and for all connections at once, so that they cost little: what ends by
 /// one is late by at most a thirty-second of the shortest of them, and by no more than a second.
 ///
@@ -145,6 +146,9 @@ impl Limits {
 
     /// The limit that a connection accepted at `since` has met by `now`.
     pub(super) fn met(&self, since: Instant, meter: &Meter, now: Instant) -> Option<Limit> {
+        if meter.is_blind() {
+            return None;
+        }
         let times = [
             (self.handshake_end(since, meter), Limit::Handshake),
             (after(meter.stalled(), self.write_stall), Limit::WriteStall),
@@ -161,6 +165,9 @@ impl Limits {
         meter: &Meter,
         now: Instant,
     ) -> Option<Instant> {
+        if meter.is_blind() {
+            return None;
+        }
         let stalled = meter.stalled().unwrap_or(now);
         let deadlines = [
             self.handshake_end(since, meter),

@@ -24,6 +24,7 @@ pub(super) const READ: usize = 0;
 pub(super) const WRITE: usize = 1;
 pub(super) const SHUTDOWN: usize = 2;
 pub(super) const DISCONNECT: usize = 3;
+pub(super) const MONITOR: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -40,7 +41,7 @@ pub(super) struct Core {
     pub(super) ops: RefCell<Option<Box<dyn StreamOps>>>,
     pub(super) disconnect: Cell<Option<Disconnect>>,
     pub(super) handles: Cell<usize>,
-    ready: Ready,
+    pub(super) ready: Ready,
     pub(super) ahead: RefCell<ReadAhead>,
     // Set as long as a read is outstanding, also while an attempt has it out of its slot.
     is_reading: Cell<bool>,
@@ -49,7 +50,11 @@ pub(super) struct Core {
     shutdown: Cell<Option<Completer<()>>>,
     // The first error of each side. A reader first gets what has arrived.
     pub(super) read_error: RefCell<Option<io::Error>>,
-    write_error: RefCell<Option<io::Error>>,
+    pub(super) write_error: RefCell<Option<io::Error>>,
+    // Whether the peer was seen to have closed: a read has met the end, or a write a broken pipe.
+    pub(super) gone: Cell<bool>,
+    pub(super) monitor: Cell<Option<Completer<()>>>,
+    pub(super) fail_first: Cell<bool>,
     phase: Cell<Phase>,
 }
 
@@ -75,6 +80,9 @@ impl Core {
             shutdown: Cell::new(None),
             read_error: RefCell::new(None),
             write_error: RefCell::new(None),
+            gone: Cell::new(false),
+            monitor: Cell::new(None),
+            fail_first: Cell::new(false),
             phase: Cell::new(Phase::Open),
         });
         let front: Rc<dyn Front> = core.clone();
@@ -126,7 +134,7 @@ impl Core {
     }
 
     /// Says what the write side has failed with.
-    fn check_write_side(&self) -> io::Result<()> {
+    pub(super) fn check_write_side(&self) -> io::Result<()> {
         match &*self.write_error.borrow() {
             Some(error) => Err(errors::again(error)),
             None => Ok(()),
@@ -162,6 +170,14 @@ impl Core {
             read.fail(error);
             return;
         }
+        if self.fail_first.get() {
+            self.watch();
+            if let Some(error) = self.read_failure() {
+                self.is_reading.set(false);
+                read.fail(error);
+                return;
+            }
+        }
         let is_in_vain = self.ahead.borrow().len() == 0
             && self.read_error.borrow().is_none()
             && self
@@ -189,15 +205,15 @@ impl Core {
                 None => self.park_read(PendingRead::Other(read), is_new),
             },
         }
+        // What was read may have been in the way of the end.
+        self.watch();
     }
 
     /// What a read has come to with an attempt; nothing if it has to wait.
     fn outcome<T>(&self, attempted: io::Result<T>) -> Option<io::Result<T>> {
         let result = match attempted {
             _ if self.phase.get() == Phase::Closed => Err(errors::aborted()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                Err(self.read_error.borrow().as_ref().map(errors::again)?)
-            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(self.read_failure()?),
             attempted => attempted,
         };
         self.is_reading.set(false);
@@ -237,7 +253,9 @@ impl Core {
             .borrow_mut()
             .get_or_insert_with(|| errors::again(error));
         // A peer that reads no more may have sent everything; any other end is one for both sides.
-        if error.kind() != ErrorKind::BrokenPipe {
+        if error.kind() == ErrorKind::BrokenPipe {
+            self.gone.set(true);
+        } else {
             self.read_error
                 .borrow_mut()
                 .get_or_insert_with(|| errors::again(error));
@@ -269,6 +287,7 @@ impl Core {
         } else {
             self.write.set(Some(write));
         }
+        self.watch();
     }
 
     fn resume_write(self: &Rc<Self>, mut write: Box<dyn Write>) {
@@ -335,39 +354,32 @@ impl Core {
         drop(ops);
         let ahead = self.ahead.take();
         drop(ahead);
-        if let Some(read) = self.read.take() {
-            self.is_reading.set(false);
-            read.fail(errors::aborted());
-        }
-        if let Some(write) = self.write.take() {
-            write.finish(Err(errors::aborted()));
-        }
-        if let Some(completer) = self.shutdown.take() {
-            completer.error(errors::aborted());
-        }
+        self.end_operations(&errors::aborted());
+        self.end_monitor();
         if let Some(disconnect) = self.disconnect.take() {
             disconnect.completer.error(errors::aborted());
         }
     }
 
-    /// Takes the implementation out of an idle stream that has `handles`.
-    pub(super) fn take_transport(&self, handles: usize) -> io::Result<Transport> {
-        if self.phase() == Phase::Closed {
-            return Err(errors::closed());
+    /// Ends what is outstanding, with its buffers.
+    pub(super) fn end_operations(&self, error: &io::Error) {
+        if let Some(read) = self.read.take() {
+            self.is_reading.set(false);
+            read.fail(errors::again(error));
         }
-        if self.phase() == Phase::Disconnecting || handles > 1 || self.is_busy() {
-            return Err(errors::busy());
+        if let Some(write) = self.write.take() {
+            write.finish(Err(errors::again(error)));
         }
-        // A layer would write behind bytes that it knows nothing of.
-        self.check_write_side()?;
-        let ops = self.ops.take().ok_or_else(errors::closed)?;
-        self.phase.set(Phase::Closed);
-        Ok(Transport {
-            ops,
-            ahead: self.ahead.take(),
-            pool: self.pool.clone(),
-            ready: self.ready.clone(),
-        })
+        if let Some(completer) = self.shutdown.take() {
+            completer.error(errors::again(error));
+        }
+    }
+
+    /// Ends a monitor that is outstanding: the stream closes by itself.
+    pub(super) fn end_monitor(&self) {
+        if let Some(completer) = self.monitor.take() {
+            completer.error(errors::aborted());
+        }
     }
 }
 
@@ -379,6 +391,9 @@ impl Front for Core {
         if self.phase.get() == Phase::Disconnecting {
             self.advance_disconnect(told);
             return;
+        }
+        if self.fail_first.get() {
+            self.watch();
         }
         let mut unwanted = told;
         if told.intersects(Readiness::WRITE | Readiness::ERROR) {
@@ -395,6 +410,7 @@ impl Front for Core {
                 self.attempt_read(read, false);
             }
         }
+        unwanted -= self.watch();
         if !unwanted.is_empty() {
             if let Some(ops) = &mut *self.ops.borrow_mut() {
                 ops.unwanted(unwanted);
@@ -421,6 +437,11 @@ impl Work for Core {
             }
             SHUTDOWN => {
                 if let Some(completer) = self.shutdown.take() {
+                    completer.error(end.into());
+                }
+            }
+            MONITOR => {
+                if let Some(completer) = self.monitor.take() {
                     completer.error(end.into());
                 }
             }

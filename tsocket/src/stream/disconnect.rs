@@ -43,6 +43,7 @@ impl Core {
         };
         completer.set_work(self.clone(), DISCONNECT);
         self.set_phase(Phase::Disconnecting);
+        self.end_monitor();
         let timer = Timer::new(&ctx, {
             let core = Rc::downgrade(self);
             move || {
@@ -93,8 +94,7 @@ impl Core {
                 // The peer learns of the end only when we close, so there is nothing to wait for. What
                 // has arrived is drained, told of or not.
                 Err(error) if errors::is_not_supported(&error) => {
-                    ops.told(Readiness::READ);
-                    self.drain(&mut **ops, disconnect);
+                    self.drain_all(&mut **ops, disconnect);
                     return Progress::Over;
                 }
                 // The connection is gone.
@@ -102,6 +102,19 @@ impl Core {
             }
         }
         self.drain(&mut **ops, disconnect)
+    }
+
+    /// Reads and drops what has arrived until there is nothing more: once told, an implementation may
+    /// read no more than its share of a round.
+    fn drain_all(&self, ops: &mut dyn StreamOps, disconnect: &mut Disconnect) {
+        loop {
+            let before = disconnect.drained;
+            ops.told(Readiness::READ);
+            let drained = self.drain(ops, disconnect);
+            if matches!(drained, Progress::Over) || disconnect.drained == before {
+                return;
+            }
+        }
     }
 
     /// Reads and drops what has arrived; over when the peer has closed or sends without end.

@@ -1,33 +1,36 @@
 //! [`Meter`], which sees when a transport moves bytes.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use tevent::{Readiness, WeakContext};
+use tevent::{Context, Readiness, WeakContext};
 
 use super::{Stream, StreamOps};
 use crate::{Address, Credentials};
 
 /// What a server knows of the transport of a connection, whatever is layered on it.
 pub(crate) struct Meter {
-    ctx: WeakContext,
+    ctx: RefCell<WeakContext>,
     moved: Cell<Instant>,
     has_received: Cell<bool>,
     awaits_peer: Cell<bool>,
     stalled: Cell<Option<Instant>>,
+    is_blind: Cell<bool>,
 }
 
 impl Meter {
     /// Begins to see what the transport of `stream` does, which nobody else has touched yet.
     pub(crate) fn attach(ctx: WeakContext, now: Instant, stream: &Stream) -> Rc<Self> {
         let meter = Rc::new(Self {
-            ctx,
+            ctx: RefCell::new(ctx),
             moved: Cell::new(now),
             has_received: Cell::new(false),
             awaits_peer: Cell::new(false),
             stalled: Cell::new(None),
+            is_blind: Cell::new(false),
         });
         let mut place = stream.core.ops.borrow_mut();
         *place = place.take().map(|ops| {
@@ -58,16 +61,25 @@ impl Meter {
         self.stalled.get()
     }
 
+    /// Whether the descriptor was taken out, so that nothing is seen of it any more.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.is_blind.get()
+    }
+
+    fn now(&self) -> Option<Instant> {
+        let ctx = self.ctx.borrow().upgrade();
+        ctx.map(|ctx| ctx.round_now())
+    }
+
     fn note_moved(&self) -> Option<Instant> {
-        let now = self.ctx.upgrade()?.round_now();
+        let now = self.now()?;
         self.moved.set(now);
         Some(now)
     }
 
     fn note_refused(&self) {
         if self.stalled.get().is_none() {
-            self.stalled
-                .set(self.ctx.upgrade().map(|ctx| ctx.round_now()));
+            self.stalled.set(self.now());
         }
     }
 }
@@ -127,6 +139,21 @@ impl StreamOps for Metered {
         self.ops.peer_credentials()
     }
 
+    fn take_fd(&mut self) -> Option<OwnedFd> {
+        let fd = self.ops.take_fd();
+        if fd.is_some() {
+            // It moves on out of sight.
+            self.meter.is_blind.set(true);
+        }
+        fd
+    }
+
+    fn move_to(&mut self, ctx: &Context) -> io::Result<()> {
+        self.ops.move_to(ctx)?;
+        self.meter.ctx.replace(ctx.downgrade());
+        Ok(())
+    }
+
     fn told(&mut self, readiness: Readiness) -> Readiness {
         if readiness.intersects(Readiness::WRITE) {
             // The peer has taken something; a write that still waits is refused anew.
@@ -145,6 +172,10 @@ impl StreamOps for Metered {
             self.meter.awaits_peer.set(true);
         }
         awaits
+    }
+
+    fn try_monitor(&mut self) -> io::Result<()> {
+        self.ops.try_monitor()
     }
 
     fn reads_ahead(&self) -> bool {

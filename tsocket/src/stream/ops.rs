@@ -1,8 +1,9 @@
 //! [`StreamOps`], what an implementation of a stream owes the [`Stream`](crate::Stream) in front.
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::OwnedFd;
 
-use tevent::Readiness;
+use tevent::{Context, Readiness};
 
 use crate::{Address, Credentials, errors};
 
@@ -69,6 +70,24 @@ pub trait StreamOps: 'static {
         Err(errors::not_supported())
     }
 
+    /// Takes the descriptor out; nothing but the drop follows.
+    ///
+    /// Nothing, which is the default, where there is none or it does not carry the bytes as they are.
+    fn take_fd(&mut self) -> Option<OwnedFd> {
+        None
+    }
+
+    /// Moves to `ctx`: whatever watches or is watched belongs to it from now on.
+    ///
+    /// The [`Ready`](crate::Ready) handle moves by itself, and what it promised to tell need not be told
+    /// any more. A layered stream passes it on to its transport.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`, which is the default, if it cannot; it then stays where it is.
+    fn move_to(&mut self, _ctx: &Context) -> io::Result<()> {
+        Err(errors::not_supported())
+    }
+
     /// Is told what the [`Ready`](crate::Ready) handle was told, before any attempt is made, and
     /// returns which attempts are worth it now.
     ///
@@ -88,6 +107,20 @@ pub trait StreamOps: 'static {
     /// Spares the front the buffers of an attempt whose answer is known.
     fn awaits_read(&mut self) -> bool {
         false
+    }
+
+    /// Looks whether the peer has closed its side, without taking anything that a read would give.
+    ///
+    /// Asked while a [`monitor`](crate::Stream::monitor) is outstanding, before and after
+    /// [`told`](Self::told). If [`reads_ahead`](Self::reads_ahead), the front looks by reading ahead, and
+    /// asks only when it can take no more. A layered stream passes it on to its transport.
+    ///
+    /// # Errors
+    /// `WouldBlock` if it has not; by that it promises to tell `READ` or `ERROR` when it may have.
+    /// `EOPNOTSUPP`, which is the default, if it cannot know but by reading. Anything else is an error
+    /// of the transport and sticky.
+    fn try_monitor(&mut self) -> io::Result<()> {
+        Err(errors::not_supported())
     }
 
     /// Whether one read with spare room is cheaper than two reads, as for a system call.

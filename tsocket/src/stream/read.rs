@@ -42,7 +42,7 @@ impl ReadSome {
         let mut chunk = source.pool().chunk(self.max.min(Pool::MAX));
         let read = source.try_read(&mut chunk)?;
         chunk.truncate(read);
-        Ok(chunk)
+        Ok(source.pool().fitted(chunk))
     }
 }
 

@@ -46,10 +46,10 @@ impl<'a> Source<'a> {
         let filled = fill(&mut core.ahead.borrow_mut(), ops);
         match filled {
             // What has ended in an error has no good end.
-            Ok(0) => match &*core.read_error.borrow() {
-                Some(error) => Err(errors::again(error)),
-                None => Ok(0),
-            },
+            Ok(0) => {
+                core.gone.set(true);
+                core.read_failure().map_or(Ok(0), Err)
+            }
             Ok(filled) => Ok(filled),
             Err(error) => {
                 core.note_read_error(&error);

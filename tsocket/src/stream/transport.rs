@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::rc::Rc;
 
-use tevent::Readiness;
+use tevent::{Context, Readiness};
 
 use super::StreamOps;
 use crate::buffers::PartsMut;
@@ -45,6 +45,14 @@ impl Transport {
         }
         self.ahead
             .try_fill(&mut *self.ops, &self.pool, parts, wanted)
+    }
+
+    /// As [`StreamOps::try_monitor`].
+    ///
+    /// # Errors
+    /// As [`StreamOps::try_monitor`].
+    pub fn try_monitor(&mut self) -> io::Result<()> {
+        self.ahead.try_monitor(&mut *self.ops, &self.pool)
     }
 
     /// As [`StreamOps::awaits_read`]; never while something was read ahead.
@@ -98,6 +106,22 @@ impl Transport {
     /// As [`StreamOps::peer_credentials`].
     pub fn peer_credentials(&self) -> io::Result<Credentials> {
         self.ops.peer_credentials()
+    }
+
+    /// As [`StreamOps::move_to`].
+    ///
+    /// # Errors
+    /// As [`StreamOps::move_to`].
+    pub fn move_to(&mut self, ctx: &Context) -> io::Result<()> {
+        self.ops.move_to(ctx)?;
+        self.arrive(ctx);
+        Ok(())
+    }
+
+    /// Belongs to `ctx` from now on, as the implementation does already.
+    pub(super) fn arrive(&mut self, ctx: &Context) {
+        self.pool = ctx.local::<Pool>();
+        self.ready.move_to(ctx);
     }
 
     /// As [`StreamOps::told`].

@@ -65,22 +65,27 @@ impl Answerer {
         match result {
             Ok((chunk, from)) => self.answer(chunk, &from),
             Err(error) if is_over(&error) => self.end(),
-            // What came of an earlier answer, such as ECONNREFUSED: nobody is waiting for that one.
-            Err(_) => self.receive(),
+            // What came of an earlier answer, such as ECONNREFUSED: nobody is waiting for that one. The
+            // next error has to be told by the kernel first, so this does not spin.
+            Err(_) if self.datagram.local_address().is_ok() => self.receive(),
+            // Closed: the next receive would fail at once, and for ever.
+            Err(_) => self.end(),
         }
     }
 
     fn answer(self: &Rc<Self>, chunk: Chunk, to: &Address) {
+        // Answered or not (a sender without a name, or gone): the next one counts.
+        let send = self.datagram.send_to(chunk, Some(to));
+        if send.is_finished() {
+            return self.receive();
+        }
         let weak = Rc::downgrade(self);
-        let send = self.datagram.send_to(chunk, Some(to)).on_done(move |_| {
-            // Answered or not (a sender without a name, or gone): the next one counts.
+        let send = send.on_done(move |_| {
             if let Some(answerer) = weak.upgrade() {
                 answerer.receive();
             }
         });
-        if !send.is_finished() {
-            send.set_timeout(SEND_PATIENCE);
-        }
+        send.set_timeout(SEND_PATIENCE);
         self.send.set(Some(send));
     }
 

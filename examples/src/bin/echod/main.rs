@@ -11,7 +11,7 @@ use std::rc::Rc;
 use tevent_examples::{
     Daemon, Kind, ListenAddress, Opened, Share, Threads, announce, announce_listening,
 };
-use tsocket_bsd::DatagramOptions;
+use tsocket_bsd::{DatagramOptions, SocketOptions};
 
 use crate::connection::Connection;
 use crate::datagrams::Answerer;
@@ -26,24 +26,37 @@ fn serve() -> Result<(), String> {
         announce(Options::help());
         return Ok(());
     };
-    let is_default = options.common.listen.is_empty();
+    let mut opened = Opened::new(options.threads);
+    if options.common.listen.is_empty() {
+        opened.inherit()?;
+    }
+    let is_default = options.common.listen.is_empty() && opened.listening.is_empty();
     if is_default {
         options.common.listen.push("tcp:127.0.0.1:7777".parse()?);
     }
     let daemon = start(&options)?;
-    let addresses = &options.common.listen;
-    let (streams, datagrams): (Vec<_>, Vec<_>) = addresses
-        .iter()
-        .partition(|address| matches!(address.kind, Kind::Tcp | Kind::Unix));
-    let mut opened = Opened::open(streams, options.threads)?;
-    for address in datagrams {
-        opened.listening.push(answer(&daemon, address)?);
+    let is_shared = options.threads > 1;
+    let mut udp = Vec::new();
+    for address in &options.common.listen {
+        match address.kind {
+            Kind::Tcp | Kind::Unix => opened.open(address)?,
+            Kind::Udp | Kind::UnixDatagram => {
+                let local = answer(&daemon, address, is_shared)?;
+                if address.kind == Kind::Udp {
+                    udp.push(local.parse::<ListenAddress>()?);
+                }
+                opened.listening.push(local);
+            }
+        }
     }
     let mut shares = opened.shares.into_iter();
     accept(&daemon, &options, shares.next().unwrap_or_default())?;
     let threads = Threads::start(shares, move |share, started| {
         let daemon = start(&options)?;
         accept(&daemon, &options, share)?;
+        for address in &udp {
+            answer(&daemon, address, is_shared)?;
+        }
         started.tell();
         daemon.run()
     })?;
@@ -73,10 +86,13 @@ fn accept(daemon: &Rc<Daemon>, options: &Options, share: Share) -> Result<(), St
     Ok(())
 }
 
-/// Answers the datagrams that come to `address`, and returns it with its port resolved.
-fn answer(daemon: &Rc<Daemon>, address: &ListenAddress) -> Result<String, String> {
+/// Answers the datagrams that come to `address`, which threads may share, and returns it with its port
+/// resolved.
+fn answer(daemon: &Rc<Daemon>, address: &ListenAddress, is_shared: bool) -> Result<String, String> {
     let open = || -> io::Result<String> {
-        let options = DatagramOptions::default();
+        let has_port = address.kind == Kind::Udp;
+        let socket = SocketOptions::default().reuse_port(is_shared && has_port);
+        let options = DatagramOptions::default().socket(socket);
         let datagram = tsocket_bsd::datagram(daemon.context(), &address.address, &options)?;
         let local = datagram.local_address()?;
         let (answerer, request) = Answerer::start(daemon.context(), datagram);

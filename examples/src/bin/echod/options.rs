@@ -42,8 +42,8 @@ Echoes what it receives, until SIGTERM.
                                    16777216 bytes, back as one
                            sink    take bytes, and say nothing
                            source  send bytes without end
-  --threads N            how many threads share the connections, and their number
-                         (default: 1)";
+  --threads N            how many threads share the connections, their greatest number, and
+                         what comes to udp; unixgram is the first one's (default: 1)";
 
     const HELP_END: &str = "
 A connection is closed as well on which the client says nothing for the first 30 seconds

@@ -1,0 +1,188 @@
+//! Peers that send without end or never read, beside others.
+
+use std::cell::Cell;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use tevent::Context;
+use tevent_tests::{on_every_backend, run_to, scaled, settle};
+use tsocket::{Address, Limits, Server, Stream};
+use tsocket_bsd::{ListenOptions, listen};
+
+use super::localhost;
+
+/// How many events one wait brings, at least.
+const EVENTS: usize = 256;
+
+/// Why an address has a number and a port.
+const INET: &str = "it is one of IPv4";
+
+/// Answers each byte with one, and counts the answers.
+async fn answer(
+    stream: Stream,
+    answers: Rc<Cell<usize>>,
+    flooded: Rc<Cell<usize>>,
+) -> io::Result<()> {
+    loop {
+        let chunk = stream.read(64 * 1024).await?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        flooded.set(flooded.get() + chunk.len());
+        if chunk.len() == 1 {
+            stream.writev(chunk).await?;
+            answers.set(answers.get() + 1);
+        }
+    }
+}
+
+fn answering(
+    ctx: &Context,
+    answers: &Rc<Cell<usize>>,
+    flooded: &Rc<Cell<usize>>,
+) -> (Server, SocketAddr) {
+    let listener = listen(ctx, &localhost(), &ListenOptions::default()).expect("a port is free");
+    let at = listener.local_address().expect("it listens");
+    let weak = ctx.downgrade();
+    let (answers, flooded) = (answers.clone(), flooded.clone());
+    let server = listener.serve(Limits::default(), move |stream, _: Address| {
+        let ctx = weak.upgrade().expect("it runs this");
+        ctx.spawn(answer(stream, answers.clone(), flooded.clone()))
+    });
+    (
+        server,
+        SocketAddr::new(at.ip().expect(INET), at.port().expect(INET)),
+    )
+}
+
+#[test]
+fn beside_a_flood_everybody_else_is_served_once_per_round() {
+    on_every_backend(|ctx| {
+        let count = scaled(150, 999);
+        let (answers, flooded) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (server, at) = answering(ctx, &answers, &flooded);
+        let mut clients: Vec<_> = (0..count)
+            .map(|_| {
+                let client = TcpStream::connect(at).unwrap();
+                client.set_nodelay(true).unwrap();
+                settle(ctx);
+                client
+            })
+            .collect();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let mut flood = TcpStream::connect(at).unwrap();
+        let flooding = {
+            let is_over = is_over.clone();
+            thread::spawn(move || {
+                let bytes = vec![7; 1 << 20];
+                while !is_over.load(Ordering::Relaxed) && flood.write_all(&bytes).is_ok() {}
+            })
+        };
+        run_to(ctx, || server.counts().active == count + 1);
+        let mut rounds = Vec::new();
+        let start = (ctx.stats().waits, flooded.get());
+        for turn in 1..=4 {
+            for client in &mut clients {
+                client.write_all(b"?").unwrap();
+            }
+            let before = ctx.stats().waits;
+            run_to(ctx, || answers.get() == turn * count);
+            rounds.push(ctx.stats().waits - before);
+            for client in &mut clients {
+                client.read_exact(&mut [0]).unwrap();
+            }
+        }
+        let waits = usize::try_from(ctx.stats().waits - start.0).unwrap();
+        let share = (flooded.get() - start.1) / (waits + 1);
+        is_over.store(true, Ordering::Relaxed);
+        drop(server);
+        flooding.join().unwrap();
+        // The wait that finds them, one more for each answer that did not fit, and one that had begun.
+        let most = u64::try_from(2 + count / EVENTS).unwrap();
+        assert!(rounds.iter().all(|round| *round <= most), "{rounds:?}");
+        // Nor is a round held up by more of the flood than one read brings, and what was read ahead.
+        assert!(
+            share <= 80 * 1024,
+            "{share} bytes of the flood in each round"
+        );
+    });
+}
+
+#[test]
+fn clients_that_never_read_hold_what_the_handler_holds_and_no_more() {
+    on_every_backend(|ctx| {
+        let count = scaled(10, 400);
+        let held = Rc::new(Cell::new(0));
+        let listener = listen(ctx, &localhost(), &ListenOptions::default()).unwrap();
+        let at = listener.local_address().unwrap();
+        let at = SocketAddr::new(at.ip().unwrap(), at.port().unwrap());
+        let (weak, most) = (ctx.downgrade(), Rc::new(Cell::new(0_usize)));
+        let server = listener.serve(Limits::default(), {
+            let (held, most) = (held.clone(), most.clone());
+            move |stream, _| {
+                let (held, most) = (held.clone(), most.clone());
+                let ctx = weak.upgrade().expect("it runs this");
+                ctx.spawn(echo_counted(stream, held, most))
+            }
+        });
+        let mut clients: Vec<_> = (0..count)
+            .map(|_| {
+                let client = TcpStream::connect(at).unwrap();
+                client.set_nonblocking(true).unwrap();
+                client
+            })
+            .collect();
+        let bytes = vec![7; 64 << 10];
+        let mut is_moving = true;
+        while is_moving {
+            is_moving = false;
+            for client in &mut clients {
+                is_moving |= client.write(&bytes).is_ok();
+            }
+            settle(ctx);
+        }
+        assert_eq!(server.counts().active, count);
+        assert!(held.get() <= count * (64 << 10), "{}", held.get());
+        assert!(most.get() <= count * (64 << 10), "{}", most.get());
+        assert!(held.get() > 0, "they are stuck");
+        drop(server);
+        assert_eq!(held.get(), 0);
+    });
+}
+
+/// Bytes that are held, until it is dropped.
+struct Held {
+    all: Rc<Cell<usize>>,
+    len: usize,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.set(self.all.get() - self.len);
+    }
+}
+
+async fn echo_counted(
+    stream: Stream,
+    all: Rc<Cell<usize>>,
+    most: Rc<Cell<usize>>,
+) -> io::Result<()> {
+    loop {
+        let chunk = stream.read(64 << 10).await?;
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        all.set(all.get() + chunk.len());
+        most.set(most.get().max(all.get()));
+        let held = Held {
+            all: all.clone(),
+            len: chunk.len(),
+        };
+        stream.writev(chunk).await?;
+        drop(held);
+    }
+}
