@@ -14,12 +14,12 @@ use tempfile::TempDir;
 use tevent::{Context, ManualClock};
 use tevent_tests::contract::{done, end_of, expect_nothing_left, fails};
 use tevent_tests::{expect_errno, on_every_backend, run_to, settle};
-use tsocket::{Address, Stream, pdu};
+use tsocket::{Address, ListenerOps, Stream, memory, pdu};
 use tsocket_bsd::{ConnectOptions, ListenOptions, connect as connect_plain};
 use tsocket_npa::codec::{FileType, Level, Reply, Request};
 use tsocket_npa::{
     AcceptOptions, DirectoryError, HandshakeError, Identity, Levels, Listener, NpDirectory,
-    PipeName, connect, listen,
+    PeerPolicy, PipeName, connect, connect_over, listen,
 };
 
 /// A directory of pipes, and what to find in it.
@@ -183,6 +183,87 @@ fn a_second_accept_is_refused_and_a_dropped_one_loses_nothing() {
     let client = place.connect(&ctx);
     done(&ctx, listener.accept());
     drop(client);
+}
+
+#[test]
+fn a_listener_that_is_dropped_takes_everything_but_open_pipes_with_it() {
+    let ctx = Context::new().unwrap();
+    let place = Place::new();
+    let listener = place.listener(&ctx, AcceptOptions::default());
+    let client = place.connect(&ctx);
+    let server = done(&ctx, listener.accept());
+    let silent = place.silent(&ctx);
+    settle(&ctx);
+    let waiting = listener.accept();
+    drop(listener);
+    assert!(!place.socket().exists());
+    fails(&ctx, waiting, Errno::CONNABORTED);
+    assert!(done(&ctx, silent.read(1)).is_empty(), "it is closed");
+    done(&ctx, client.pipe.write_message(&b"still here"[..]));
+    assert_eq!(&*done(&ctx, server.pipe.read_message()), b"still here");
+    drop((client, server));
+    expect_nothing_left(&ctx);
+}
+
+/// Has no descriptors left at first, then one connection, whose other end it gives away.
+struct Poor {
+    shortages: u32,
+    is_spent: bool,
+    end: Rc<Cell<Option<Stream>>>,
+}
+
+impl ListenerOps for Poor {
+    fn try_accept(&mut self, ctx: &Context) -> io::Result<(Stream, Address)> {
+        if self.shortages > 0 {
+            self.shortages -= 1;
+            return Err(Errno::MFILE.into());
+        }
+        if self.is_spent {
+            return Err(Errno::WOULDBLOCK.into());
+        }
+        self.is_spent = true;
+        let (near, far) = memory::stream_pair(ctx);
+        self.end.set(Some(near));
+        Ok((far, Address::unix_unnamed()))
+    }
+
+    fn local_address(&self) -> io::Result<Address> {
+        Ok(Address::unix_unnamed())
+    }
+
+    fn unwanted(&mut self) {}
+}
+
+#[test]
+fn accepting_rests_while_there_are_no_descriptors_left() {
+    let clock = ManualClock::new();
+    let ctx = Context::builder().manual_clock(&clock).build().unwrap();
+    let end: Rc<Cell<Option<Stream>>> = Rc::default();
+    let poor = Poor {
+        shortages: 2,
+        is_spent: false,
+        end: end.clone(),
+    };
+    let poor = tsocket::Listener::new(&ctx, |_| Ok(Box::new(poor)));
+    let options = AcceptOptions::default().peers(PeerPolicy::Trusted);
+    let told = Rc::new(Cell::new(0));
+    let count = told.clone();
+    let listener = Listener::new(&ctx, poor.unwrap(), options);
+    let listener = listener.on_failure(move |error| {
+        assert!(matches!(error, HandshakeError::Io(_)), "{error}");
+        count.set(count.get() + 1);
+    });
+    for shortages in 1..=2 {
+        run_to(&ctx, || told.get() == shortages);
+        settle(&ctx);
+        assert_eq!(told.get(), shortages, "it rests");
+        clock.advance(Duration::from_millis(100));
+    }
+    settle(&ctx);
+    let near = end.take().expect("there was a descriptor");
+    let client = connect_over(&ctx, near, &Identity::anonymous(), Level::L8);
+    done(&ctx, client);
+    done(&ctx, listener.accept());
 }
 
 #[test]

@@ -23,3 +23,14 @@ pub(crate) fn context_gone() -> io::Error {
 pub(crate) fn busy() -> io::Error {
     Errno::BUSY.into()
 }
+
+/// The listener is gone.
+pub(crate) fn aborted() -> io::Error {
+    Errno::CONNABORTED.into()
+}
+
+/// Whether a listener says that it was closed.
+pub(crate) fn is_closed(error: &io::Error) -> bool {
+    let closed = [Errno::CONNABORTED, Errno::NOTCONN, Errno::SHUTDOWN];
+    closed.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}

@@ -48,7 +48,8 @@ pub fn listen(
 /// finished and not yet [accepted](Self::accept); further connections wait in the system's queue of
 /// 256.
 ///
-/// Dropping it removes the socket file and closes all handshakes; pipes that were accepted stay.
+/// Dropping it removes the socket file and closes all handshakes; an outstanding accept ends with
+/// `ECONNABORTED`, and pipes that were accepted stay.
 ///
 /// # Examples
 /// ```no_run
@@ -143,7 +144,8 @@ impl Listener {
     /// A request that is dropped while it waits loses nothing: the next pipe is for the next accept.
     ///
     /// # Errors
-    /// `EBUSY` if an accept is outstanding; `ESHUTDOWN` if the context is gone.
+    /// `EBUSY` if an accept is outstanding; `ECONNABORTED` if the listener is dropped meanwhile;
+    /// `ESHUTDOWN` if the context is gone.
     #[track_caller]
     pub fn accept(&self) -> Request<Accepted> {
         let (request, completer) = Request::pair(self.core.ctx.clone(), "npa listener accept");
@@ -198,7 +200,10 @@ impl Core {
                 self.await_connection();
             }
             Err(error) => {
-                self.rest.arm_after(REST);
+                // Closed by another handle of the listener, there is nothing to rest for.
+                if !errors::is_closed(&error) {
+                    self.rest.arm_after(REST);
+                }
                 self.tell(&error.into());
             }
         }
@@ -244,11 +249,29 @@ impl Core {
         }
     }
 
+    /// Closes everything but the pipes that were accepted.
+    fn close(&self) {
+        self.listener.abort();
+        self.rest.disarm();
+        let (connection, accept) = (self.connection.take(), self.accept.take());
+        let (handshakes, opened) = (self.handshakes.take(), self.opened.take());
+        drop((connection, handshakes, opened));
+        if let Some(completer) = accept {
+            completer.error(errors::aborted());
+        }
+    }
+
     fn tell(&self, error: &HandshakeError) {
         let hook = self.on_failure.borrow().clone();
         if let Some(hook) = hook {
             hook(error);
         }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.core.close();
     }
 }
 
