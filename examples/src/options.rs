@@ -7,8 +7,8 @@ use lexopt::Parser;
 use lexopt::prelude::*;
 use tsocket::Limits;
 
-use crate::ListenAddress;
 use crate::process::raise_descriptor_limit;
+use crate::{Kind, ListenAddress};
 
 /// What every daemon can be told on its command line.
 #[derive(Clone, Debug)]
@@ -83,6 +83,27 @@ impl CommonOptions {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Refuses an address to listen on whose kind is not one of `kinds`.
+    ///
+    /// # Errors
+    /// A line that names it.
+    pub fn expect_kinds(&self, kinds: &[Kind]) -> Result<(), String> {
+        match self
+            .listen
+            .iter()
+            .find(|address| !kinds.contains(&address.kind))
+        {
+            Some(address) => {
+                let known: Vec<_> = kinds.iter().map(|kind| kind.prefix()).collect();
+                let known = known.join(" and ");
+                Err(format!(
+                    "--listen: {address} is of no use here, known are {known}"
+                ))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The limits that come of these options.

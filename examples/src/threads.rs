@@ -31,6 +31,18 @@ impl Opened {
         }
     }
 
+    /// All of `addresses`, which are for connections, for the one thread there is.
+    ///
+    /// # Errors
+    /// A line that says which could not be opened, and why.
+    pub fn for_one_thread(addresses: &[ListenAddress]) -> Result<Self, String> {
+        let mut opened = Self::new(1);
+        addresses
+            .iter()
+            .try_for_each(|address| opened.open(address))?;
+        Ok(opened)
+    }
+
     /// Opens `address`, which is one for connections.
     ///
     /// Each thread has a TCP socket of its own, and the kernel deals connections out among them; threads

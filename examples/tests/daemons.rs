@@ -1,4 +1,7 @@
 //! Starts each daemon of this crate and talks to it from outside, with std threads and sockets only.
 
 mod echod;
+mod httpd;
+mod relayd;
 mod rig;
+mod syslogd;

@@ -8,7 +8,7 @@ use tevent::Context;
 use tevent_tests::contract::{done, gives_back, has_ipv6};
 use tevent_tests::{expect_errno, on_every_backend};
 use tsocket::contract::datagram::{CLAUSES, Kind, Pair, check};
-use tsocket::{Address, Datagram, Family};
+use tsocket::{Address, Datagram, Family, memory};
 use tsocket_bsd::{DatagramOptions, datagram, datagram_from_fd};
 
 fn bound(ctx: &Context, local: &Address) -> io::Result<Datagram> {
@@ -72,6 +72,15 @@ const SOCKETPAIR: Kind = Kind {
     ..Kind::new("socketpair", socketpair)
 };
 
+const MEMORY: Kind = Kind {
+    is_connected: true,
+    ..Kind::new("memory", |ctx| {
+        let (near, far) = memory::datagram_pair(ctx);
+        let keep = Box::new(());
+        Ok(Pair { near, far, keep })
+    })
+};
+
 macro_rules! kinds {
     ($($module:ident: $kind:ident,)*) => {
         $(
@@ -88,6 +97,7 @@ kinds! {
     udp_connected: CONNECTED_UDP,
     unix_datagrams: UNIX,
     pair: SOCKETPAIR,
+    memory_datagrams: MEMORY,
 }
 
 #[test]

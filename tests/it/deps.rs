@@ -58,6 +58,13 @@ const DIRECT: [(&str, &[&str]); 4] = [
     ),
 ];
 
+/// The features of a library that its users choose, and the crates that each brings with it.
+const OPTIONAL: [(&str, &str, &[&str]); 3] = [
+    ("tsocket", "bytes", &["bytes"]),
+    ("tsocket", "contract-tests", &[]),
+    ("tsocket", "futures-io", &["futures-io"]),
+];
+
 /// Crates that one already here replaces, that expand code at build time, or that build or read C.
 const UNWANTED: [&str; 15] = [
     "anyhow",
@@ -132,6 +139,18 @@ fn each_library_asks_for_what_it_uses() {
         let names = lines.iter().filter_map(|line| line.split(' ').next());
         let direct: BTreeSet<_> = names.filter(|name| *name != library).collect();
         assert_eq!(direct.into_iter().collect::<Vec<_>>(), wanted, "{library}");
+    }
+}
+
+#[test]
+fn each_feature_brings_what_it_is_for() {
+    for (library, feature, wanted) in OPTIONAL {
+        let usual = tree(&[library], "normal", &[]);
+        let usual = third_party(&usual);
+        let lines = tree(&[library], "normal", &["--features", feature]);
+        let graph = third_party(&lines);
+        let brought: Vec<_> = graph.difference(&usual).copied().collect();
+        assert_eq!(brought, wanted, "{library} with {feature}");
     }
 }
 

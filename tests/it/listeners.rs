@@ -6,7 +6,7 @@ use std::io;
 use tevent::{Context, Request};
 use tevent_tests::contract::has_ipv6;
 use tsocket::contract::listener::{CLAUSES, Kind, Listening, check};
-use tsocket::{Address, Family, Stream};
+use tsocket::{Address, Family, Stream, memory};
 use tsocket_bsd::{ConnectOptions, ListenOptions};
 
 fn listen(ctx: &Context, address: &Address, keep: Box<dyn Any>) -> io::Result<Listening> {
@@ -37,6 +37,15 @@ const TCP6: Kind = Kind {
     ..Kind::new("tcp on IPv6", |ctx| tcp(ctx, "::1"), connect)
 };
 
+fn memory(ctx: &Context) -> io::Result<Listening> {
+    let address = Address::custom(memory::Name("door".to_owned()));
+    let listener = memory::listen(ctx, &address)?;
+    let keep = Box::new(());
+    Ok(Listening { listener, keep })
+}
+
+const MEMORY: Kind = Kind::new("memory", memory, memory::connect);
+
 macro_rules! kinds {
     ($($module:ident: $kind:ident,)*) => {
         $(
@@ -51,6 +60,7 @@ kinds! {
     unix_streams: UNIX,
     tcp4: TCP4,
     tcp6: TCP6,
+    memory_listeners: MEMORY,
 }
 
 #[test]

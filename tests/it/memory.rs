@@ -113,25 +113,6 @@ fn without_its_context_a_stream_does_nothing_more() {
 }
 
 #[test]
-fn a_request_may_be_dropped_by_the_function_that_it_asks() {
-    let ctx = Context::new().unwrap();
-    let (near, far) = memory::stream_pair(&ctx);
-    let request = std::rc::Rc::new(std::cell::Cell::new(None));
-    let own = request.clone();
-    request.set(Some(far.read_pdu(move |arrived| {
-        if !arrived.is_empty() {
-            drop(own.take());
-        }
-        Ok(usize::from(arrived.len() < 3))
-    })));
-    done(&ctx, near.writev(&b"abc-"[..]));
-    settle(&ctx);
-    assert!(request.take().is_none());
-    assert_eq!(&*done(&ctx, far.read(10)), b"-", "the slot is free");
-    expect_nothing_left(&ctx);
-}
-
-#[test]
 fn a_stream_may_be_closed_by_the_function_that_a_read_asks() {
     let ctx = Context::new().unwrap();
     let (near, far) = memory::stream_pair(&ctx);

@@ -1,14 +1,17 @@
 //! Reading PDUs: what the function that knows their length sees, and what it may say.
 
-use std::cell::RefCell;
+mod rules;
+mod vectors;
+
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
 use rustix::io::Errno;
-use tevent::Context;
-use tevent_tests::contract::{done, fails};
-use tevent_tests::settle;
-use tsocket::memory;
+use tevent::{Context, Request};
+use tevent_tests::contract::{Ends, MEMORY, SOCKETPAIR, done, expect_nothing_left, fails};
+use tevent_tests::{expect_panic, settle};
+use tsocket::{Chunk, memory};
 
 #[test]
 fn the_length_may_be_learnt_in_several_steps() {
@@ -72,5 +75,42 @@ fn one_that_is_given_up_loses_what_had_arrived_of_it() {
     read.cancel();
     fails(&ctx, read, Errno::CANCELED);
     done(&ctx, near.writev(&b"next"[..]));
+    assert_eq!(&*done(&ctx, far.read(100)), b"next");
+}
+
+#[test]
+fn one_that_its_own_function_drops_takes_no_more_bytes() {
+    let ctx = Context::new().unwrap();
+    for kind in [MEMORY, SOCKETPAIR] {
+        let Ends { near, far, .. } = kind.ends(&ctx);
+        let slot: Rc<Cell<Option<Request<Chunk>>>> = Rc::default();
+        let own = slot.clone();
+        let read = far.read_pdu(move |arrived| {
+            if !arrived.is_empty() {
+                drop(own.take());
+            }
+            Ok(4)
+        });
+        slot.set(Some(read));
+        done(&ctx, near.writev(&b"headnext"[..]));
+        settle(&ctx);
+        assert!(slot.take().is_none());
+        assert_eq!(&*done(&ctx, far.read(100)), b"next");
+    }
+    expect_nothing_left(&ctx);
+}
+
+#[test]
+fn a_panic_of_its_function_leaves_a_stream_that_can_be_read() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::stream_pair(&ctx);
+    expect_panic(|| far.read_pdu(|_| panic!("at once")));
+    let read = far.read_pdu(|arrived| match arrived {
+        [] => Ok(1),
+        _ => panic!("on the way"),
+    });
+    done(&ctx, near.writev(&b"!next"[..]));
+    expect_panic(|| settle(&ctx));
+    fails(&ctx, read, Errno::IO);
     assert_eq!(&*done(&ctx, far.read(100)), b"next");
 }

@@ -1,106 +1,14 @@
-//! The porting guide: every C name is in it, and every item it names carries that name.
+//! The porting guides: every C name is in its guide, and every item it names carries that name.
+
+mod tevent;
+mod tsocket;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::upstream::is_a_test;
-
-/// The functions of `tevent.h`, with the part that each line's names have in common in front.
-const FUNCTIONS: &[(&str, &str)] = &[
-    (
-        "tevent_context_",
-        "init init_byname init_ops set_wait_timeout",
-    ),
-    (
-        "tevent_context_", // deprecated
-        "wrapper_create is_wrapper push_use pop_use same_loop",
-    ),
-    (
-        "tevent_",
-        "backend_list set_default_backend register_backend find_ops_byname",
-    ),
-    (
-        "tevent_",
-        "loop_once loop_wait re_initialise set_abort_fn cached_getpid",
-    ),
-    ("tevent_loop_", "until allow_nesting set_nesting_hook"), // deprecated
-    ("tevent_", "add_fd add_timer update_timer add_signal"),
-    (
-        "tevent_fd_",
-        "set_flags get_flags set_close_fn set_auto_close set_tag get_tag",
-    ),
-    ("tevent_timer_", "set_tag get_tag"),
-    (
-        "tevent_",
-        "create_immediate schedule_immediate reset_immediate",
-    ),
-    ("tevent_immediate_", "set_tag get_tag"),
-    ("tevent_", "signal_support num_signals sa_info_queue_count"),
-    ("tevent_signal_", "set_tag get_tag"),
-    ("tevent_set_", "debug max_debug_level debug_stderr"),
-    (
-        "tevent_set_trace_",
-        "callback fd_callback timer_callback signal_callback immediate_callback queue_callback",
-    ),
-    (
-        "tevent_get_trace_",
-        "callback fd_callback timer_callback signal_callback immediate_callback queue_callback",
-    ),
-    (
-        "tevent_req_",
-        "create set_callback callback_data callback_data_void data",
-    ),
-    (
-        "tevent_req_",
-        "done error nomem oom post defer_callback notify_callback",
-    ),
-    ("tevent_req_", "is_in_progress is_error poll received"),
-    (
-        "tevent_req_",
-        "set_cleanup_fn set_cancel_fn cancel set_endtime reset_endtime",
-    ),
-    ("tevent_req_", "set_print_fn print default_print"),
-    ("tevent_req_", "set_profile get_profile move_profile"),
-    (
-        "tevent_req_profile_",
-        "get_name get_start get_stop get_status get_subprofiles next",
-    ),
-    (
-        "tevent_req_profile_",
-        "create set_name set_start set_stop set_status append_sub",
-    ),
-    ("tevent_wakeup_", "send recv"),
-    (
-        "tevent_timeval_",
-        "compare zero current set until is_zero add current_ofs",
-    ),
-    ("tevent_thread_call_depth_", "set_callback reset_from_req"),
-    ("tevent_thread_call_depth_", "activate deactivate start"), // deprecated
-    (
-        "tevent_queue_",
-        "create add add_entry add_optimize_empty entry_untrigger",
-    ),
-    (
-        "tevent_queue_",
-        "start stop length running wait_send wait_recv",
-    ),
-    ("tevent_queue_entry_", "set_tag get_tag"),
-    ("tevent_thread_proxy_", "create schedule"),
-    ("tevent_threaded_", "context_create schedule_immediate"),
-];
-
-/// The macros that change one flag of a descriptor, and the memory under it all.
-const OTHERS: &[(&str, &str)] = &[
-    (
-        "TEVENT_FD_",
-        "READABLE NOT_READABLE WRITEABLE NOT_WRITEABLE WANTERROR NOT_WANTERROR",
-    ),
-    ("", "talloc mem_ctx"),
-];
-
-const DEPRECATED_COUNT: usize = 11;
 
 fn spelled_out(list: &[(&str, &str)]) -> Vec<String> {
     let names = list.iter().flat_map(|(prefix, names)| {
@@ -118,12 +26,141 @@ struct Row {
     reason: String,
 }
 
-fn guide() -> String {
-    fs::read_to_string(source_root().join("../PORTING.md")).expect("the guide is there")
+/// A porting guide, and the crates whose items it names.
+pub(crate) struct Guide {
+    /// The crate that it belongs to.
+    pub(crate) name: &'static str,
+    /// Crates above that one, whose items are named with their crate.
+    pub(crate) above: &'static [&'static str],
+    /// Every C name, with the part that each line's names have in common in front.
+    pub(crate) names: &'static [(&'static str, &'static str)],
 }
 
-fn source_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tevent/src")
+impl Guide {
+    fn text(&self) -> String {
+        let path = workspace().join(self.name).join("PORTING.md");
+        fs::read_to_string(path).expect("the guide is there")
+    }
+
+    /// Every public item that has C names, with these.
+    fn items_with_c_names(&self) -> io::Result<BTreeMap<String, BTreeSet<String>>> {
+        let mut items = sources_of(self.name)?;
+        for name in self.above {
+            let prefix = name.replace('-', "_");
+            let named = sources_of(name)?.into_iter();
+            items.extend(named.map(|(item, aliases)| (format!("{prefix}::{item}"), aliases)));
+        }
+        Ok(items)
+    }
+
+    /// Expects that the tables have each C name once, and no other.
+    pub(crate) fn expect_every_name(&self) {
+        let mut expected = BTreeSet::new();
+        for name in spelled_out(self.names) {
+            assert!(
+                expected.insert(name.clone()),
+                "{name} stands in the list twice"
+            );
+        }
+        let mut seen = BTreeSet::new();
+        for row in rows(&self.text()) {
+            assert!(expected.contains(&row.name), "{} is no C name", row.name);
+            assert!(seen.insert(row.name.clone()), "{} is there twice", row.name);
+        }
+        let missing: Vec<_> = expected.difference(&seen).collect();
+        assert!(
+            missing.is_empty(),
+            "not in {}/PORTING.md: {missing:?}",
+            self.name
+        );
+    }
+
+    /// Expects that each item of the tables is found by the C name, and that each has a meaning or a
+    /// reason.
+    pub(crate) fn expect_items_to_carry_their_names(&self) -> io::Result<()> {
+        let known = self.items_with_c_names()?;
+        for Row {
+            name,
+            items,
+            reason,
+        } in rows(&self.text())
+        {
+            assert!(!reason.is_empty(), "{name}: what does it mean, or why not?");
+            for item in items {
+                // An item may be named with the module that it is in.
+                let short = item.strip_prefix("pdu::").unwrap_or(&item);
+                let aliases = known.get(short);
+                assert!(aliases.is_some(), "{name}: there is no `{item}`");
+                assert!(
+                    aliases.is_some_and(|aliases| aliases.contains(&name)),
+                    "give `{item}` the attribute #[doc(alias = \"{name}\")]"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Expects that each item which is found by a C name stands in that name's row.
+    pub(crate) fn expect_names_to_have_their_items(&self) -> io::Result<()> {
+        let rows = rows(&self.text());
+        for (item, aliases) in self.items_with_c_names()? {
+            for row in rows.iter().filter(|row| aliases.contains(&row.name)) {
+                let is_there = |named: &String| named == &item || *named == format!("pdu::{item}");
+                assert!(
+                    row.items.iter().any(is_there),
+                    "`{item}` is found as {}, but its row in {}/PORTING.md does not say so",
+                    row.name,
+                    self.name
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Expects that each difference names a test or a clause that there is.
+    pub(crate) fn expect_differences_to_have_tests(&self) {
+        let text = self.text();
+        let (_, rest) = text
+            .split_once("## What behaves differently")
+            .expect("the differences have a heading");
+        let (table, _) = rest
+            .split_once("\n## ")
+            .expect("another chapter comes after them");
+        let differences: Vec<_> = table.lines().filter_map(cells).skip(2).collect();
+        assert!(differences.len() > 10);
+        for difference in differences {
+            let test = difference.last().expect("a line has cells");
+            let test = test.trim_matches('`');
+            assert!(
+                is_a_test(test) || is_a_clause(test),
+                "there is no test {test}"
+            );
+        }
+    }
+
+    /// How many names the tables have.
+    pub(crate) fn row_count(&self, is_counted: impl Fn(&str) -> bool) -> usize {
+        let rows = rows(&self.text());
+        rows.iter().filter(|row| is_counted(&row.reason)).count()
+    }
+}
+
+/// Whether `clause` (`contract::stream::bytes::…`) is one of a contract suite.
+fn is_a_clause(clause: &str) -> bool {
+    let Some((module, function)) = clause.rsplit_once("::") else {
+        return false;
+    };
+    let path = format!("tsocket/src/{}.rs", module.replace("::", "/"));
+    let source = fs::read_to_string(workspace().join(path));
+    module.starts_with("contract::")
+        && source.is_ok_and(|source| source.contains(&format!("\npub(super) fn {function}(")))
+}
+
+fn workspace() -> &'static Path {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests
+        .parent()
+        .expect("the tests are a folder of the workspace")
 }
 
 /// The cells of a table's line, without the space around them.
@@ -140,10 +177,8 @@ fn rows(guide: &str) -> Vec<Row> {
         let cells = cells(line)?;
         let name = cells[0].strip_prefix('`')?.strip_suffix('`')?;
         assert_eq!(cells.len(), 3, "{line}");
-        let items = cells[1].split("[`").skip(1).map(|rest| {
-            let (item, _) = rest.split_once("`]").expect("a link has an end");
-            item.trim_end_matches("()").to_owned()
-        });
+        let spans = cells[1].split('`').skip(1).step_by(2);
+        let items = spans.map(|item| item.trim_end_matches("()").to_owned());
         Some(Row {
             name: name.to_owned(),
             items: items.collect(),
@@ -153,10 +188,9 @@ fn rows(guide: &str) -> Vec<Row> {
     tables.lines().filter_map(row).collect()
 }
 
-/// Every public item of the crate that has C names, with these.
-fn items_with_c_names() -> io::Result<BTreeMap<String, BTreeSet<String>>> {
+fn sources_of(name: &str) -> io::Result<BTreeMap<String, BTreeSet<String>>> {
     let mut items = BTreeMap::new();
-    let mut folders = vec![source_root()];
+    let mut folders = vec![workspace().join(name).join("src")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
@@ -227,85 +261,4 @@ fn implemented_for(line: &str) -> String {
     );
     let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
     rest[..end.unwrap_or(rest.len())].to_owned()
-}
-
-#[test]
-fn every_c_name_is_in_the_guide_once() {
-    let functions = spelled_out(FUNCTIONS);
-    assert_eq!(functions.len(), 129);
-    let expected: BTreeSet<_> = functions.into_iter().chain(spelled_out(OTHERS)).collect();
-    assert_eq!(expected.len(), 129 + 6 + 2, "no name stands here twice");
-    let mut seen = BTreeSet::new();
-    for row in rows(&guide()) {
-        assert!(expected.contains(&row.name), "{} is no C name", row.name);
-        assert!(seen.insert(row.name.clone()), "{} is there twice", row.name);
-    }
-    let missing: Vec<_> = expected.difference(&seen).collect();
-    assert!(missing.is_empty(), "not in tevent/PORTING.md: {missing:?}");
-}
-
-#[test]
-fn what_is_deprecated_in_c_says_so() {
-    let rows = rows(&guide());
-    let deprecated = rows
-        .iter()
-        .filter(|row| row.reason.contains("(deprecated in C)"));
-    assert_eq!(deprecated.count(), DEPRECATED_COUNT);
-}
-
-#[test]
-fn every_item_in_the_guide_carries_the_c_name() -> io::Result<()> {
-    let items = items_with_c_names()?;
-    for Row {
-        name,
-        items: named,
-        reason,
-    } in rows(&guide())
-    {
-        assert!(!reason.is_empty(), "{name}: what does it mean, or why not?");
-        for item in named {
-            let aliases = items.get(&item);
-            assert!(aliases.is_some(), "{name}: there is no `{item}`");
-            assert!(
-                aliases.is_some_and(|aliases| aliases.contains(&name)),
-                "give `{item}` the attribute #[doc(alias = \"{name}\")]"
-            );
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn every_c_function_that_an_item_carries_is_in_its_row() -> io::Result<()> {
-    let rows = rows(&guide());
-    for (item, aliases) in items_with_c_names()? {
-        for row in rows.iter().filter(|row| aliases.contains(&row.name)) {
-            assert!(
-                row.items.contains(&item),
-                "`{item}` is found as {}, but its row in tevent/PORTING.md does not say so",
-                row.name
-            );
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn every_difference_in_the_guide_has_its_test() {
-    let guide = guide();
-    let (_, rest) = guide
-        .split_once("## What behaves differently")
-        .expect("the differences have a heading");
-    let (table, _) = rest
-        .split_once("\n## ")
-        .expect("another chapter comes after them");
-    let differences: Vec<_> = table.lines().filter_map(cells).skip(2).collect();
-    assert!(differences.len() > 10);
-    for difference in differences {
-        let test = difference
-            .last()
-            .expect("a line has cells")
-            .trim_matches('`');
-        assert!(is_a_test(test), "there is no test {test}");
-    }
 }

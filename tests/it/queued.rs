@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use rustix::io::Errno;
 use tevent::{Context, Queue};
-use tevent_tests::contract::{done, expect_nothing_left, pattern};
+use tevent_tests::contract::{done, expect_nothing_left, fails, pattern};
 use tevent_tests::settle;
-use tsocket::memory;
+use tsocket::{Address, memory};
+use tsocket_bsd::{DatagramOptions, datagram};
 
 #[test]
 fn a_write_begins_at_once_if_nobody_is_in_line() {
@@ -91,4 +93,33 @@ fn a_dropped_queue_lets_the_write_go_on_that_has_begun() {
     drop(queue);
     assert!(done(&ctx, far.readv(vec![0; large])) == pattern(0, large));
     done(&ctx, begun);
+}
+
+#[test]
+fn queued_receives_take_their_turns_and_lose_nothing() {
+    tevent_tests::on_every_backend(|ctx| {
+        let directory = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let local = Address::unix(directory.path().join(name)).unwrap();
+            datagram(ctx, &local, &DatagramOptions::default()).unwrap()
+        };
+        let (near, far) = (make("near"), make("far"));
+        let to = far.local_address().unwrap();
+        let queue = Queue::new(ctx);
+        let mut receives: Vec<_> = (0..4).map(|_| far.recv_from_queued(&queue)).collect();
+        drop(receives.remove(1));
+        fails(ctx, far.recv_from(), Errno::BUSY);
+        for n in 0_u8..3 {
+            done(ctx, near.send_to(vec![n], Some(&to)));
+        }
+        for (n, receive) in (0_u8..3).zip(receives) {
+            let (chunk, from) = done(ctx, receive);
+            assert_eq!((&*chunk, from), (&[n][..], near.local_address().unwrap()));
+        }
+        let blocker = done(ctx, queue.wait());
+        let orphan = far.recv_from_queued(&queue);
+        drop(queue);
+        fails(ctx, orphan, Errno::CANCELED);
+        drop(blocker);
+    });
 }

@@ -346,3 +346,18 @@ fn a_timer_shows_what_it_is() {
     let timer = Timer::new(&ctx, || {});
     assert_eq!(format!("{timer:?}"), "Timer { deadline: None, .. }");
 }
+
+#[test]
+fn arming_and_disarming_without_end_leaves_no_residue() {
+    let ctx = Context::new().unwrap();
+    let timers: Vec<_> = (0..100).map(|_| Timer::new(&ctx, || ())).collect();
+    let start = ctx.now();
+    for turn in 0..tevent_tests::scaled(300_000, 100_000_000) {
+        let timer = &timers[turn % timers.len()];
+        timer.arm(start + SECOND * 3600);
+        timer.disarm();
+    }
+    assert!(format!("{ctx:?}").contains("timers: 0"), "{ctx:?}");
+    assert_eq!(ctx.next_deadline(), None);
+    ctx.run().unwrap();
+}

@@ -10,6 +10,8 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal as SignalNumber, WaitId, WaitIdOptions, kill_process, pidfd_open,
     waitid,
@@ -178,6 +180,27 @@ impl Load {
         drop(self.players.take());
         drop(self.quiet.take());
     }
+}
+
+/// Waits until the child `pid` has ended well.
+#[track_caller]
+pub(crate) fn expect_end(pid: Pid) {
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("it is our child");
+    let limit = Timespec::try_from(LIMIT).expect("it is short");
+    let mut events = [PollFd::new(&pidfd, PollFlags::IN)];
+    // A signal may come, whose action is to restart what it interrupts; poll(2) never is.
+    let ended = loop {
+        match poll(&mut events, Some(&limit)) {
+            Err(Errno::INTR) => {}
+            ended => break ended,
+        }
+    };
+    if ended == Ok(0) {
+        kill_process(pid, SignalNumber::KILL).expect("it is our child");
+    }
+    let status = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED).expect("it is our child");
+    let status = status.and_then(|status| status.exit_status());
+    assert_eq!(status, Some(0), "how the child ended");
 }
 
 /// Runs the context it has got, with an event from before the fork and others from after it.

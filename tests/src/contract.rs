@@ -3,18 +3,22 @@
 use std::io::{self, Write};
 use std::net::{Ipv6Addr, TcpListener};
 
+use rustix::io::Errno;
 use tevent::Context;
 pub use tsocket::contract::stream::{Ends, Kind, on_every_backend};
 pub use tsocket::contract::{
     done, end_of, expect_nothing_left, expect_rest, fails, gives_back, pattern,
 };
-use tsocket::{Address, Family, Stream, memory};
+use tsocket::{Address, Chaos, Family, Stream, chaos, memory};
 use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen, socketpair};
 use tsocket_npa::codec::Level;
 use tsocket_npa::{
     AcceptOptions, Identity, Levels, NpDirectory, PeerPolicy, PipeMode, PipeName, accept,
     connect_over,
 };
+
+use crate::security_layer::{Mechanism, security_layer};
+use crate::tls;
 
 /// Streams in memory.
 pub const MEMORY: Kind = Kind::new("memory", |ctx| Ok(memory::stream_pair(ctx)));
@@ -39,7 +43,7 @@ pub const MESSAGE_OVER_MEMORY: Kind = Kind {
     has_half_close: false,
     is_message_mode: true,
     ..Kind::new("message mode over memory", |ctx| {
-        open_over_memory(ctx, PipeMode::Message)
+        shake_hands(ctx, memory::stream_pair(ctx), PipeMode::Message)
     })
 };
 
@@ -47,7 +51,7 @@ pub const MESSAGE_OVER_MEMORY: Kind = Kind {
 pub const BYTE_OVER_MEMORY: Kind = Kind {
     has_half_close: false,
     ..Kind::new("byte mode over memory", |ctx| {
-        open_over_memory(ctx, PipeMode::Byte)
+        shake_hands(ctx, memory::stream_pair(ctx), PipeMode::Byte)
     })
 };
 
@@ -68,6 +72,70 @@ pub const BYTE_OVER_UNIX: Kind = Kind {
     })
 };
 
+/// Pipes in message mode over streams that split and delay, after a handshake.
+pub const MESSAGE_OVER_CHAOS: Kind = Kind {
+    has_half_close: false,
+    is_message_mode: true,
+    ..Kind::new("message mode over chaos", |ctx| {
+        shake_hands(ctx, (CHAOS_OVER_MEMORY.connect)(ctx)?, PipeMode::Message)
+    })
+};
+
+/// Pipes in byte mode over streams that split and delay, after a handshake.
+pub const BYTE_OVER_CHAOS: Kind = Kind {
+    has_half_close: false,
+    reads_short: true,
+    ..Kind::new("byte mode over chaos", |ctx| {
+        shake_hands(ctx, (CHAOS_OVER_MEMORY.connect)(ctx)?, PipeMode::Byte)
+    })
+};
+
+/// A security layer over memory.
+pub const SECURITY_LAYER_OVER_MEMORY: Kind = Kind::new("security layer over memory", |ctx| {
+    layer(ctx, memory::stream_pair(ctx), |ctx, stream| {
+        security_layer(ctx, stream, seal(), unseal())
+    })
+});
+
+/// TLS over memory.
+pub const TLS_OVER_MEMORY: Kind = Kind::new("TLS over memory", |ctx| {
+    tls::over(ctx, memory::stream_pair(ctx))
+});
+
+/// TLS over unix streams.
+pub const TLS_OVER_UNIX: Kind =
+    Kind::new("TLS over unix", |ctx| tls::over(ctx, connect_unix(ctx)?));
+
+/// TLS over TCP.
+pub const TLS_OVER_TCP: Kind = Kind::new("TLS over tcp", |ctx| {
+    tls::over(ctx, connect_tcp(ctx, "127.0.0.1")?)
+});
+
+/// Streams that split and delay whatever can be, over memory.
+pub const CHAOS_OVER_MEMORY: Kind = Kind {
+    reads_short: true,
+    ..Kind::new("chaos over memory", |ctx| {
+        layer(ctx, memory::stream_pair(ctx), |ctx, stream| {
+            chaos(ctx, stream, 1, Chaos::HARMLESS)
+        })
+    })
+};
+
+/// TLS over streams that split and delay.
+pub const TLS_OVER_CHAOS: Kind = Kind::new("TLS over chaos", |ctx| {
+    tls::over(ctx, (CHAOS_OVER_MEMORY.connect)(ctx)?)
+});
+
+/// Streams that split and delay over TLS.
+pub const CHAOS_OVER_TLS: Kind = Kind {
+    reads_short: true,
+    ..Kind::new("chaos over TLS", |ctx| {
+        layer(ctx, (TLS_OVER_MEMORY.connect)(ctx)?, |ctx, stream| {
+            chaos(ctx, stream, 2, Chaos::HARMLESS)
+        })
+    })
+};
+
 /// `kind` with as many bytes in its clauses as the environment asks for.
 #[must_use]
 pub fn scaled_up(kind: Kind) -> Kind {
@@ -75,6 +143,32 @@ pub fn scaled_up(kind: Kind) -> Kind {
         byte_count: crate::scaled(kind.byte_count, 64 << 20),
         ..kind
     }
+}
+
+/// Seals as no real mechanism would: a sum that is checked, and bytes that one cannot read at a glance.
+#[must_use]
+pub fn seal() -> Mechanism {
+    Box::new(|bytes| {
+        let sum = bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        Ok([sum].iter().chain(bytes).map(|byte| byte ^ 0x55).collect())
+    })
+}
+
+/// Undoes what [`seal`] does, or fails with `EBADMSG`.
+#[must_use]
+pub fn unseal() -> Mechanism {
+    Box::new(|token| {
+        let mut bytes: Vec<u8> = token.iter().map(|byte| byte ^ 0x55).collect();
+        let sum = bytes
+            .iter()
+            .skip(1)
+            .fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        if bytes.first() != Some(&sum) {
+            return Err(Errno::BADMSG.into());
+        }
+        bytes.remove(0);
+        Ok(bytes)
+    })
 }
 
 /// Whether this machine has IPv6; says so if it has not.
@@ -88,8 +182,21 @@ pub fn has_ipv6() -> bool {
     is_here
 }
 
-fn open_over_memory(ctx: &Context, mode: PipeMode) -> io::Result<(Stream, Stream)> {
-    let (near, far) = memory::stream_pair(ctx);
+type Layer = fn(&Context, Stream) -> Result<Stream, tsocket::Refused>;
+
+fn layer(
+    ctx: &Context,
+    (near, far): (Stream, Stream),
+    over: Layer,
+) -> io::Result<(Stream, Stream)> {
+    Ok((over(ctx, near)?, over(ctx, far)?))
+}
+
+fn shake_hands(
+    ctx: &Context,
+    (near, far): (Stream, Stream),
+    mode: PipeMode,
+) -> io::Result<(Stream, Stream)> {
     let options = AcceptOptions::default().mode(mode);
     let accepted = accept(ctx, far, &options.peers(PeerPolicy::Trusted));
     let opened = connect_over(ctx, near, &Identity::anonymous(), Level::L8);
@@ -110,12 +217,20 @@ fn open_over_unix(ctx: &Context, mode: PipeMode) -> io::Result<(Stream, Stream)>
     Ok((near, ctx.run_until(accepted)??.pipe.into_stream()))
 }
 
-fn connect_unix(ctx: &Context) -> io::Result<(Stream, Stream)> {
+/// A unix stream, connected to a listener.
+///
+/// # Errors
+/// Those of the system.
+pub fn connect_unix(ctx: &Context) -> io::Result<(Stream, Stream)> {
     let directory = tempfile::tempdir()?;
     connect_to(ctx, &Address::unix(directory.path().join("socket"))?)
 }
 
-fn connect_tcp(ctx: &Context, host: &str) -> io::Result<(Stream, Stream)> {
+/// A TCP stream, connected to a listener on `host`.
+///
+/// # Errors
+/// Those of the system.
+pub fn connect_tcp(ctx: &Context, host: &str) -> io::Result<(Stream, Stream)> {
     connect_to(ctx, &Address::from_strings(Family::Ip, Some(host), 0)?)
 }
 

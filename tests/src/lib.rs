@@ -4,9 +4,12 @@ pub mod contract;
 mod log;
 pub mod npa;
 mod random;
+#[path = "../../tsocket/examples/security_layer/layer.rs"]
+pub mod security_layer;
 mod signals;
 #[cfg(target_os = "linux")]
 mod sys;
+pub mod tls;
 
 use std::any::Any;
 use std::env;

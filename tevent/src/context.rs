@@ -1,6 +1,8 @@
 //! [`Context`], one event loop: what it holds, and how it is reached.
 
+mod afresh;
 mod builder;
+mod foreign;
 mod round;
 
 use std::any::{Any, TypeId};
@@ -11,15 +13,14 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
-
+pub(crate) use afresh::{Elsewhere, Expected};
 pub use builder::ContextBuilder;
 
 use crate::clock::Clock;
 use crate::dump::{Dump, Residents};
 use crate::fd::FdTable;
 use crate::poller;
-use crate::remote::{Remote, RemoteCall};
+use crate::remote::{Inbox, Remote};
 use crate::run_queue::{Run, RunQueue, Ticket};
 use crate::signal::SignalNode;
 use crate::stats::{Counters, Stats};
@@ -55,8 +56,11 @@ use round::Round;
 /// own: before its next wait or registration each gets a fresh kernel set and a fresh wake-up, and
 /// watches again what is asked for. Whatever the child drops, the parent goes on watching. All else is
 /// copied with the memory: armed timers, what is queued, work that was sent and has not run happen in
-/// both, and a [`Remote`] of the child reaches the child's context. A child that wants none of it drops
-/// its events and contexts, or calls `execve(2)`: no descriptor of a context survives that.
+/// both, and a [`Remote`] of the child reaches the child's context. Only if another thread was sending at
+/// that very moment is what was sent and not looked at missing in the child. Jobs that are
+/// [offloaded](Self::offload) end in the child with `EOWNERDEAD`. A child that wants none of it
+/// [makes the context anew](Self::re_initialise), drops it with its events, or calls `execve(2)`: no
+/// descriptor of a context survives that.
 ///
 /// # Examples
 /// ```
@@ -99,10 +103,11 @@ struct Inner {
     fds: RefCell<FdTable>,
     signals: RefCell<Table<Rc<SignalNode>>>,
     wake: Arc<Wake>,
-    inbox: Receiver<RemoteCall>,
-    remote: Remote,
-    // How much is under way elsewhere that will be sent here.
-    expected: Cell<usize>,
+    inbox: RefCell<Inbox>,
+    // What is under way elsewhere and will be sent here.
+    expected: RefCell<Table<Weak<dyn Elsewhere>>>,
+    // The process whose threads may send.
+    forks: Cell<u32>,
     counters: Rc<Counters>,
     residents: Residents,
     locals: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
@@ -231,7 +236,7 @@ impl Context {
     /// A way into this context from other threads.
     #[must_use]
     pub fn remote(&self) -> Remote {
-        self.inner.remote.clone()
+        self.inner.inbox.borrow().remote(self.wake())
     }
 
     /// What the context has done so far.
@@ -335,14 +340,6 @@ impl Context {
         self.inner.wake.clone()
     }
 
-    /// Keeps the loop going until what this returns is dropped: work will come from another thread.
-    pub(crate) fn expect_work(&self) -> Expected {
-        self.inner.expected.set(self.inner.expected.get() + 1);
-        Expected {
-            ctx: self.downgrade(),
-        }
-    }
-
     pub(crate) fn residents(&self) -> &Residents {
         &self.inner.residents
     }
@@ -393,55 +390,5 @@ impl fmt::Debug for WeakContext {
         } else {
             "WeakContext(gone)"
         })
-    }
-}
-
-impl Inner {
-    /// Tells the trace hook that everything is detached.
-    fn detach_all(&self) {
-        if !self.tracing.is_on() {
-            return;
-        }
-        // The hook may drop any of them.
-        let nodes: Vec<_> = {
-            let (jobs, timers) = (self.run_queue.borrow(), self.timers.borrow());
-            jobs.iter().chain(timers.iter()).cloned().collect()
-        };
-        let fds = self.fds.borrow().nodes();
-        let signals: Vec<_> = self
-            .signals
-            .borrow()
-            .iter()
-            .map(|(_, node)| node.clone())
-            .collect();
-        let marks = nodes.iter().filter_map(|node| node.mark());
-        let marks = marks.chain(fds.iter().map(|node| node.mark()));
-        for mark in marks.chain(signals.iter().map(|node| node.mark())) {
-            mark.detach_from(&self.tracing);
-        }
-    }
-}
-
-/// Work that is on its way from elsewhere: without it, the loop would see nothing to wait for.
-pub(crate) struct Expected {
-    ctx: WeakContext,
-}
-
-impl Drop for Expected {
-    fn drop(&mut self) {
-        if let Some(ctx) = self.ctx.upgrade() {
-            ctx.inner.expected.set(ctx.inner.expected.get() - 1);
-        }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.detach_all();
-        // What was queued may hold whoever is dropped with it; nothing may be borrowed meanwhile.
-        let jobs = self.run_queue.take();
-        let timers = self.timers.take();
-        let locals = self.locals.take();
-        drop((jobs, timers, locals));
     }
 }

@@ -57,11 +57,20 @@ impl Residents {
         })
     }
 
-    pub(crate) fn leave(&self, token: Token) {
-        self.table.borrow_mut().remove(token);
+    /// Takes `token` out; returns whether it was there.
+    pub(crate) fn leave(&self, token: Token) -> bool {
+        let left = self.table.borrow_mut().remove(token);
         if !self.progress.borrow().is_empty() {
             self.progress.borrow_mut().remove(&token);
         }
+        left.is_some()
+    }
+
+    /// Forgets all; those that are there now have left.
+    pub(crate) fn forget_all(&self) {
+        self.table.borrow_mut().take_all();
+        self.progress.borrow_mut().clear();
+        self.profiled.set(0);
     }
 
     /// Makes `token` a part of `parent`, whoever it was a part of before.
@@ -71,9 +80,13 @@ impl Residents {
         }
     }
 
-    /// Remembers how far `token` has come, until it leaves.
-    pub(crate) fn set_progress(&self, token: Token, progress: Progress) {
-        self.progress.borrow_mut().insert(token, progress);
+    /// Remembers how far `token` has come, until it leaves; returns whether it is there.
+    pub(crate) fn set_progress(&self, token: Token, progress: Progress) -> bool {
+        let is_here = self.table.borrow().get(token).is_some();
+        if is_here {
+            self.progress.borrow_mut().insert(token, progress);
+        }
+        is_here
     }
 
     /// Counts one that is profiled from now on, or one less.

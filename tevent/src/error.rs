@@ -45,6 +45,16 @@ pub(crate) fn job_panicked(text: &str) -> io::Error {
     io::Error::other(format!("the offloaded job panicked: {text}"))
 }
 
+/// The queue would hold more bytes than it may: `ENOBUFS`.
+pub(crate) fn queue_is_full() -> io::Error {
+    Errno::NOBUFS.into()
+}
+
+/// The job is one of the parent, and its thread is not in this process: `EOWNERDEAD`.
+pub(crate) fn job_not_in_child() -> io::Error {
+    Errno::OWNERDEAD.into()
+}
+
 /// An interval without a period has no ticks: `EINVAL`.
 pub(crate) fn no_period() -> io::Error {
     Errno::INVAL.into()

@@ -186,6 +186,10 @@ impl Run for ImmediateNode {
         }
     }
 
+    fn forget(&self) {
+        self.ticket.set(Ticket::NONE);
+    }
+
     fn mark(&self) -> Option<&Mark> {
         Some(&self.mark)
     }

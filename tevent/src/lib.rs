@@ -82,7 +82,7 @@ pub use immediate::Immediate;
 pub use interest::{Interest, Readiness};
 pub use interval::{Interval, interval};
 pub use profile::{Profile, ProfileEntry};
-pub use queue::{Queue, QueueEntry};
+pub use queue::{Charge, Queue, QueueEntry};
 pub use remote::{Remote, RemoteCall, Undelivered};
 pub use request::{Completer, End, Ended, Request, Work};
 pub use signal::{Delivery, Signal, SignalInfo};

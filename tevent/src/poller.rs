@@ -2,7 +2,7 @@
 //! one that has no kernel to wait for.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,8 +159,16 @@ impl Poller {
 
     /// The same back end with a set of this process, which watches nothing yet but the wake-up.
     pub(crate) fn renewed(&self) -> io::Result<Self> {
-        self.wake.renew()?;
+        if self.is_inherited() {
+            self.wake.renew()?;
+        }
         Self::new(self.backend(), self.wake.clone(), self.wake_token)
+    }
+
+    /// A duplicate of the set's own descriptor.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        let kernel = self.kernel.as_ref().ok_or_else(error::watches_nothing)?;
+        descriptor(kernel)?.try_clone_to_owned()
     }
 
     pub(crate) fn modify(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
@@ -213,6 +221,42 @@ impl Drop for Poller {
             }
         }
     }
+}
+
+/// What is readable when the set has something to tell.
+#[cfg(all(
+    any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "macos",
+        target_os = "ios",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+    ),
+    not(polling_test_poll_backend)
+))]
+fn descriptor(kernel: &Kernel) -> io::Result<BorrowedFd<'_>> {
+    Ok(kernel.poller.as_fd())
+}
+
+/// What is readable when the set has something to tell: here, `poll(2)` has no set.
+#[cfg(not(all(
+    any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "macos",
+        target_os = "ios",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+    ),
+    not(polling_test_poll_backend)
+)))]
+fn descriptor(_: &Kernel) -> io::Result<BorrowedFd<'_>> {
+    Err(error::watches_nothing())
 }
 
 /// Drops a set that is the parent's, which must not notice.

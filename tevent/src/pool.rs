@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::context::{Context, Expected};
+use crate::context::{Context, Elsewhere, Expected};
 use crate::error;
 use crate::request::{Completer, End, Request, Work};
 
@@ -47,9 +47,9 @@ impl Context {
     /// another, and what is left of it ends with the context. It has no thread until there is a job, at
     /// most [`OFFLOAD_THREADS`](Self::OFFLOAD_THREADS), and after some seconds without a job none.
     ///
-    /// A program forks best while no job is outstanding. The child of a `fork(2)` has none of the
-    /// threads: new jobs get new ones, but what was outstanding never ends there, and a result that was
-    /// on its way at that moment can leave the child's copy of the context unusable.
+    /// The child of a `fork(2)` has none of the threads: new jobs get new ones, and the requests of jobs
+    /// that are outstanding end there with `EOWNERDEAD`, unless the result had arrived. What a job does
+    /// it does once, for the parent.
     ///
     /// # Cancellation
     /// A job that still waits for a thread when its request is dropped or ends early (by a deadline or
@@ -61,6 +61,7 @@ impl Context {
     /// # Errors
     /// The request fails with
     /// - `ENOBUFS` if [`OFFLOAD_QUEUE`](Self::OFFLOAD_QUEUE) jobs wait already;
+    /// - `EOWNERDEAD` if this process is a child, and the job its parent's;
     /// - what the system answers if it has no thread left (`EAGAIN`) and the pool has none yet;
     /// - an error of kind [`Other`](io::ErrorKind::Other) with the text of the panic if `blocking`
     ///   panics. The pool goes on.
@@ -104,11 +105,11 @@ impl Context {
         let pool = self.local::<Pool>();
         match pool.crew().add(number, job) {
             Ok(()) => {
-                let offload = Rc::new(Offload {
+                let offload = Rc::new_cyclic(|weak: &Weak<Offload<R>>| Offload {
                     pool: Rc::downgrade(&pool),
                     number,
                     completer: Cell::new(None),
-                    _expected: self.expect_work(),
+                    _expected: self.expect_work(weak.clone()),
                 });
                 completer.set_work(offload.clone(), 0);
                 offload.completer.set(Some(completer));
@@ -152,6 +153,18 @@ impl<R: 'static> Work for Offload<R> {
             drop((known, job));
         }
         drop(self.completer.take());
+    }
+}
+
+impl<R: 'static> Elsewhere for Offload<R> {
+    fn is_lost(self: Rc<Self>) {
+        if let Some(pool) = self.pool.upgrade() {
+            let known = pool.offloads.borrow_mut().remove(&self.number);
+            drop(known);
+        }
+        if let Some(completer) = self.completer.take() {
+            completer.error(error::job_not_in_child());
+        }
     }
 }
 

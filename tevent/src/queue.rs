@@ -1,5 +1,7 @@
 //! [`Queue`], a line in which one member at a time has its turn.
 
+mod bytes;
+mod entry;
 mod queued;
 
 use std::cell::{Cell, RefCell};
@@ -8,12 +10,15 @@ use std::io;
 use std::rc::Rc;
 
 use crate::context::{Context, WeakContext};
-use crate::error;
 use crate::list::{List, Place};
 use crate::request::{Completer, Ended, Request};
 use crate::run_queue::{Run, Ticket};
 use crate::trace::{Mark, TraceKind};
 
+use bytes::Bytes;
+pub use bytes::Charge;
+pub use entry::QueueEntry;
+use entry::{Member, Trigger};
 use queued::Queued;
 
 /// A line in which the first has its turn until it leaves, and then the next.
@@ -55,15 +60,6 @@ pub struct Queue {
     line: Rc<Line>,
 }
 
-/// One place in a [`Queue`]; dropping it leaves the queue.
-#[doc(alias = "tevent_queue_entry")]
-#[must_use = "dropping an entry leaves the queue"]
-pub struct QueueEntry {
-    member: Rc<Member>,
-}
-
-type Trigger = Box<dyn FnOnce(io::Result<()>)>;
-
 // Invariant: in the run queue exactly while `ticket` says so.
 struct Line {
     ctx: WeakContext,
@@ -72,15 +68,7 @@ struct Line {
     is_first_triggered: Cell<bool>,
     is_running: Cell<bool>,
     ticket: Cell<Ticket>,
-}
-
-struct Member {
-    line: Rc<Line>,
-    place: Cell<Place>,
-    // In the run queue, to be told that the queue is gone.
-    ticket: Cell<Ticket>,
-    trigger: Cell<Option<Trigger>>,
-    mark: Mark,
+    bytes: Rc<Bytes>,
 }
 
 impl Queue {
@@ -92,6 +80,7 @@ impl Queue {
             is_first_triggered: Cell::new(false),
             is_running: Cell::new(true),
             ticket: Cell::new(Ticket::NONE),
+            bytes: Rc::default(),
         };
         Self {
             line: Rc::new(line),
@@ -323,114 +312,8 @@ impl Run for Line {
         self.ticket.set(Ticket::NONE);
         self.begin_turn(ctx);
     }
-}
 
-impl Member {
-    fn with_trigger<R>(&self, look: impl FnOnce(&Option<Trigger>) -> R) -> R {
-        let trigger = self.trigger.take();
-        let seen = look(&trigger);
-        self.trigger.set(trigger);
-        seen
-    }
-}
-
-impl Run for Member {
-    /// The queue is gone.
-    fn run(self: Rc<Self>, _: &Context) {
+    fn forget(&self) {
         self.ticket.set(Ticket::NONE);
-        if let Some(trigger) = self.trigger.take() {
-            trigger(Err(Ended::Canceled.into()));
-        }
-    }
-}
-
-impl QueueEntry {
-    /// The tag that trace hooks see: what was set last, zero at first.
-    #[doc(alias = "tevent_queue_entry_get_tag")]
-    #[must_use]
-    pub fn tag(&self) -> u64 {
-        self.member.mark.tag()
-    }
-
-    /// Gives it the tag `tag`, which it keeps.
-    #[doc(alias = "tevent_queue_entry_set_tag")]
-    pub fn set_tag(&self, tag: u64) {
-        self.member.mark.set_tag(tag);
-    }
-
-    /// Gives the turn back without leaving: `trigger` runs when the queue begins turns again.
-    ///
-    /// The entry stays the first of its queue, so its turn is the next after [`Queue::start`].
-    ///
-    /// # Errors
-    /// `EINVAL`, and `trigger` is dropped, if the queue runs or is gone or it is another entry's turn.
-    ///
-    /// # Examples
-    /// ```
-    /// use tevent::{Context, Queue};
-    ///
-    /// # fn main() -> std::io::Result<()> {
-    /// let ctx = Context::new()?;
-    /// let queue = Queue::new(&ctx);
-    /// let turn = ctx.run_until(queue.wait())??;
-    /// queue.stop(); // until what the turn is needed for is back
-    /// turn.untrigger(|turn| assert!(turn.is_ok()))?;
-    /// queue.start();
-    /// ctx.run()
-    /// # }
-    /// ```
-    ///
-    /// # Source
-    /// `tevent_queue_entry_untrigger()`. Differs: takes the next trigger, because the last one is used
-    /// up; and C ends the process instead of returning an error.
-    #[doc(alias = "tevent_queue_entry_untrigger")]
-    pub fn untrigger(&self, trigger: impl FnOnce(io::Result<()>) + 'static) -> io::Result<()> {
-        let line = &self.member.line;
-        // An entry of a queue that is gone has no place, and the queue no first.
-        let first = line.members.borrow().front().map(|(first, _)| first);
-        let has_turn = first == Some(self.member.place.get()) && line.is_first_triggered.get();
-        if line.is_running.get() || !has_turn {
-            return Err(error::no_turn_to_give_back());
-        }
-        line.is_first_triggered.set(false);
-        drop(self.member.trigger.replace(Some(Box::new(trigger))));
-        Ok(())
-    }
-}
-
-impl Drop for QueueEntry {
-    fn drop(&mut self) {
-        let member = &self.member;
-        let place = member.place.replace(Place::NONE);
-        let ticket = member.ticket.replace(Ticket::NONE);
-        if place != Place::NONE {
-            let first = member.line.members.borrow().front().map(|(first, _)| first);
-            let left = member.line.members.borrow_mut().remove(place);
-            drop(left);
-            if first == Some(place) {
-                member.line.is_first_triggered.set(false);
-                // A turn that was on its way to this one comes behind its completion.
-                member.line.unschedule();
-            }
-            if let Some(ctx) = member.line.ctx.upgrade() {
-                member.mark.detach(&ctx);
-            }
-            member.line.schedule();
-        } else if ticket != Ticket::NONE {
-            if let Some(ctx) = member.line.ctx.upgrade() {
-                ctx.dequeue(ticket);
-            }
-        }
-        // The trigger may own anything; nothing is borrowed here.
-        drop(member.trigger.take());
-    }
-}
-
-impl fmt::Debug for QueueEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_waiting = self.member.with_trigger(Option::is_some);
-        f.debug_struct("QueueEntry")
-            .field("is_waiting", &is_waiting)
-            .finish_non_exhaustive()
     }
 }

@@ -1,13 +1,17 @@
 //! [`Remote`], the way into a context from other threads.
 
+mod inbox;
+
 use std::error::Error;
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
-use crossbeam_channel::Sender;
+pub(crate) use inbox::{Call, Inbox};
 
 use crate::context::Context;
 use crate::wake::Wake;
+use inbox::Door;
 
 /// Work for a context, as it travels.
 pub type RemoteCall = Box<dyn FnOnce(&Context) + Send>;
@@ -43,27 +47,24 @@ pub type RemoteCall = Box<dyn FnOnce(&Context) + Send>;
 #[doc(alias = "tevent_threaded_context_create")]
 #[derive(Clone)]
 pub struct Remote {
-    sender: Sender<RemoteCall>,
+    door: Arc<Door>,
     wake: Arc<Wake>,
 }
 
 impl Remote {
-    pub(crate) fn new(sender: Sender<RemoteCall>, wake: Arc<Wake>) -> Self {
-        Self { sender, wake }
-    }
-
     /// Runs `work` in the loop, with the context.
     ///
     /// Work that is still in line when the context is dropped is dropped with it.
     ///
     /// # Errors
-    /// The work comes back if the context is gone.
+    /// The work comes back if the context is gone, or was [made anew](Context::re_initialise) since.
     #[doc(alias = "tevent_thread_proxy_schedule")]
     #[doc(alias = "tevent_threaded_schedule_immediate")]
+    #[track_caller]
     pub fn send(&self, work: impl FnOnce(&Context) + Send + 'static) -> Result<(), Undelivered> {
-        self.sender
-            .send(Box::new(work))
-            .map_err(|refused| Undelivered { call: refused.0 })?;
+        let call = Call::new(Box::new(work), Location::caller());
+        let refused = self.door.in_this_process().send(call);
+        refused.map_err(|call| Undelivered { call: call.work })?;
         self.wake.wake();
         Ok(())
     }
@@ -72,7 +73,7 @@ impl Remote {
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Remote")
-            .field("queued", &self.sender.len())
+            .field("queued", &self.door.in_this_process().sender.len())
             .finish_non_exhaustive()
     }
 }

@@ -5,13 +5,16 @@ use std::rc::Rc;
 
 use crate::context::Context;
 use crate::list::{List, Place};
-use crate::remote::RemoteCall;
-use crate::trace::Mark;
+use crate::remote::Call;
+use crate::trace::{Mark, TraceKind};
 
 /// Something the loop runs once for each time it was queued or came due; queueing allocates nothing.
 pub(crate) trait Run {
     /// Runs, with no table of the context borrowed.
     fn run(self: Rc<Self>, ctx: &Context);
+
+    /// Was taken out of the line, or of the timers, and will not be run for it.
+    fn forget(&self) {}
 
     /// The mark of one that is traced.
     fn mark(&self) -> Option<&Mark> {
@@ -20,18 +23,18 @@ pub(crate) trait Run {
 }
 
 /// Work that was sent from another thread.
-pub(crate) struct Call(Cell<Option<RemoteCall>>);
+pub(crate) struct Sent(Cell<Option<Call>>);
 
-impl Call {
-    pub(crate) fn new(call: RemoteCall) -> Rc<Self> {
+impl Sent {
+    pub(crate) fn new(call: Call) -> Rc<Self> {
         Rc::new(Self(Cell::new(Some(call))))
     }
 }
 
-impl Run for Call {
+impl Run for Sent {
     fn run(self: Rc<Self>, ctx: &Context) {
-        if let Some(call) = self.0.take() {
-            call(ctx);
+        if let Some(Call { work, location }) = self.0.take() {
+            ctx.measure(TraceKind::Remote, location, || work(ctx));
         }
     }
 }

@@ -253,7 +253,7 @@ impl SignalNode {
     }
 
     /// Sees no more signals.
-    fn retire(&self) {
+    pub(crate) fn retire(&self) {
         let Some((token, id)) = self.registration.take() else {
             return;
         };

@@ -212,6 +212,10 @@ impl<T: 'static> Run for Task<T> {
             }
         }
     }
+
+    fn forget(&self) {
+        self.ticket.set(Ticket::NONE);
+    }
 }
 
 impl<T: 'static> Work for Task<T> {

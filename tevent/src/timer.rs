@@ -175,6 +175,10 @@ impl Run for TimerNode {
         }
     }
 
+    fn forget(&self) {
+        self.armed.set(None);
+    }
+
     fn mark(&self) -> Option<&Mark> {
         Some(&self.mark)
     }

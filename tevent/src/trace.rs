@@ -35,6 +35,10 @@ pub enum TraceKind {
     Completion,
     /// A step of a future that was [spawned](Context::spawn). As with completions.
     Task,
+    /// Work that was [sent](crate::Remote::send), from where it was sent. As with completions.
+    Remote,
+    /// The deadline of a request, which tells the work and the cleanup hooks. As with completions.
+    Deadline,
 }
 
 impl TraceKind {
@@ -49,6 +53,8 @@ impl TraceKind {
             Self::QueueEntry => "queue entry",
             Self::Completion => "completion",
             Self::Task => "task",
+            Self::Remote => "remote call",
+            Self::Deadline => "deadline",
         }
     }
 }

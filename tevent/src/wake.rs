@@ -76,7 +76,8 @@ impl Wake {
             sys::replace(old.as_fd(), new.as_fd())?;
         }
         self.forks.store(sys::forks(), Ordering::Release);
-        // Who has called since the fork did not ring.
+        // Who has called since the fork did not ring; and the loop is to notice the fork.
+        self.flag.raise(|| {});
         self.ring();
         Ok(())
     }

@@ -32,5 +32,7 @@ pub(crate) fn aborted() -> io::Error {
 /// Whether a listener says that it was closed.
 pub(crate) fn is_closed(error: &io::Error) -> bool {
     let closed = [Errno::CONNABORTED, Errno::NOTCONN, Errno::SHUTDOWN];
-    closed.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    closed
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -1,5 +1,8 @@
 //! The buffers that operations own while they run.
 
+#[cfg(feature = "bytes")]
+mod bytes;
+
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 
@@ -52,7 +55,8 @@ pub trait ReadBuffers: Buffers {
 /// Buffers that can be written.
 ///
 /// Implemented for [`Chunk`], vectors and boxed slices of bytes, `&'static [u8]`, `Arc<[u8]>` (one
-/// payload for any number of streams), and for arrays, tuples and vectors of such.
+/// payload for any number of streams), and for arrays, tuples and vectors of such; with the feature
+/// `bytes` for `Bytes` and `BytesMut` too.
 pub trait WriteBuffers: Buffers {
     /// Adds each buffer, in order. Must add the same bytes whenever it is called.
     fn parts<'a>(&'a self, parts: &mut Parts<'a>);

@@ -29,8 +29,9 @@ pub struct Chunk {
 }
 
 struct Buffer {
-    // Initialised to its whole length; the first `len` bytes are the chunk's.
+    // Initialised to its whole length; the chunk's bytes are `len` behind `start`.
     bytes: Vec<u8>,
+    start: usize,
     // Where it goes back to, be it from a chunk that outlives its context.
     pool: Weak<Pool>,
 }
@@ -40,6 +41,40 @@ impl Chunk {
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
+
+    /// Takes the first `len` bytes off, without copying; does nothing if there are fewer.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut pdu = tsocket::Chunk::from(b"\0\0\0\x05hello".to_vec());
+    /// pdu.advance(4);
+    /// assert_eq!(&pdu[..], b"hello");
+    /// ```
+    pub fn advance(&mut self, len: usize) {
+        if let (Some(buffer), Some(rest)) = (&mut self.buffer, self.len.checked_sub(len)) {
+            buffer.start += len;
+            self.len = rest;
+        }
+    }
+}
+
+#[cfg(feature = "bytes")]
+impl Chunk {
+    /// The bytes in a vector: the buffer itself, unless most of it is unused, or else a copy.
+    pub(crate) fn into_vec(mut self) -> Vec<u8> {
+        let Some(buffer) = self
+            .buffer
+            .take_if(|buffer| buffer.bytes.len() <= 2 * self.len)
+        else {
+            return self.to_vec();
+        };
+        let Buffer {
+            mut bytes, start, ..
+        } = *buffer;
+        bytes.truncate(start + self.len);
+        bytes.drain(..start);
+        bytes
+    }
 }
 
 impl From<Vec<u8>> for Chunk {
@@ -47,7 +82,11 @@ impl From<Vec<u8>> for Chunk {
         let len = bytes.len();
         let pool = Weak::new();
         Self {
-            buffer: Some(Box::new(Buffer { bytes, pool })),
+            buffer: Some(Box::new(Buffer {
+                bytes,
+                start: 0,
+                pool,
+            })),
             len,
         }
     }
@@ -58,7 +97,7 @@ impl Deref for Chunk {
 
     fn deref(&self) -> &[u8] {
         match &self.buffer {
-            Some(buffer) => &buffer.bytes[..self.len],
+            Some(buffer) => &buffer.bytes[buffer.start..][..self.len],
             None => &[],
         }
     }
@@ -67,7 +106,7 @@ impl Deref for Chunk {
 impl DerefMut for Chunk {
     fn deref_mut(&mut self) -> &mut [u8] {
         match &mut self.buffer {
-            Some(buffer) => &mut buffer.bytes[..self.len],
+            Some(buffer) => &mut buffer.bytes[buffer.start..][..self.len],
             None => &mut [],
         }
     }
@@ -121,6 +160,7 @@ impl Pool {
         let buffer = free.unwrap_or_else(|| {
             Box::new(Buffer {
                 bytes: vec![0; SIZES[class]],
+                start: 0,
                 pool: Rc::downgrade(self),
             })
         });
@@ -149,7 +189,8 @@ impl Pool {
         chunk
     }
 
-    fn give_back(&self, buffer: Box<Buffer>) {
+    fn give_back(&self, mut buffer: Box<Buffer>) {
+        buffer.start = 0;
         let Some(class) = SIZES.iter().position(|size| *size == buffer.bytes.len()) else {
             return;
         };
@@ -181,6 +222,17 @@ mod tests {
         drop(chunk);
         assert_eq!(pool.chunk(1000).as_ptr(), address);
         assert_ne!(pool.chunk(2000).as_ptr(), address);
+    }
+
+    #[test]
+    fn a_buffer_comes_back_whole_from_a_chunk_that_has_advanced() {
+        let pool = Rc::new(Pool::default());
+        let mut chunk = pool.chunk(1024);
+        chunk.advance(1000);
+        chunk.advance(25);
+        assert_eq!(chunk.len(), 24, "there are no 25");
+        drop(chunk);
+        assert_eq!(pool.chunk(1024).len(), 1024);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! [`Datagram`], an endpoint of messages: the requests in front of an implementation.
 
+mod in_turn;
 mod ops;
 
 use std::cell::{Cell, RefCell};

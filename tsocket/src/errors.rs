@@ -39,9 +39,39 @@ pub(crate) fn broken_pipe() -> io::Error {
     Errno::PIPE.into()
 }
 
-/// The peer has closed, and that is to be an error.
+/// The connection was broken off, or its end is to be an error.
 pub(crate) fn reset() -> io::Error {
     Errno::CONNRESET.into()
+}
+
+/// More than may wait already does.
+pub(crate) fn no_room() -> io::Error {
+    Errno::NOBUFS.into()
+}
+
+/// A session says to have used more bytes than it was offered.
+pub(crate) fn took_too_much() -> io::Error {
+    Errno::INVAL.into()
+}
+
+/// An address of another kind.
+pub(crate) fn wrong_address() -> io::Error {
+    Errno::AFNOSUPPORT.into()
+}
+
+/// Somebody has that address already.
+pub(crate) fn in_use() -> io::Error {
+    Errno::ADDRINUSE.into()
+}
+
+/// Nobody is at that address, or nobody any more.
+pub(crate) fn refused() -> io::Error {
+    Errno::CONNREFUSED.into()
+}
+
+/// The endpoint has its peer already, so no address can be given.
+pub(crate) fn is_connected() -> io::Error {
+    Errno::ISCONN.into()
 }
 
 /// An attempt could not make progress.

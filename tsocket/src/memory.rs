@@ -1,4 +1,7 @@
-//! Streams in memory: for tests, and as the smallest implementation to read.
+//! Streams, datagrams and listeners in memory: for tests, and as the smallest implementation to read.
+
+mod datagram;
+mod listener;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,6 +13,9 @@ use tevent::{Context, Readiness};
 use crate::ready::Ready;
 use crate::stream::{Stream, StreamOps};
 use crate::{Address, errors};
+
+pub use datagram::{datagram_pair, datagram_pair_holding};
+pub use listener::{BACKLOG, Name, connect, listen};
 
 /// How many bytes each direction of a pair holds before writes wait: what a unix socket holds, roughly.
 pub const CAPACITY: usize = 64 * 1024;
@@ -33,24 +39,49 @@ pub const CAPACITY: usize = 64 * 1024;
 /// ```
 #[must_use]
 pub fn stream_pair(ctx: &Context) -> (Stream, Stream) {
-    let (there, back) = (Rc::new(Pipe::default()), Rc::new(Pipe::default()));
-    let near = end(ctx, back.clone(), there.clone());
-    let far = end(ctx, there, back);
-    (near, far)
+    stream_pair_holding(ctx, CAPACITY)
 }
 
-fn end(ctx: &Context, incoming: Rc<Pipe>, outgoing: Rc<Pipe>) -> Stream {
-    let made = Stream::new(ctx, |ready| {
-        incoming.reader.replace(Some(ready.clone()));
-        outgoing.writer.replace(Some(ready));
-        Ok(Box::new(End { incoming, outgoing }))
-    });
-    made.expect("making an end in memory cannot fail")
+/// As [`stream_pair`], with `capacity` bytes in each direction before writes wait; at least one.
+///
+/// A small one has programs meet short writes and reads where they are not used to them.
+///
+/// # Examples
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let ctx = tevent::Context::new()?;
+/// let (near, far) = tsocket::memory::stream_pair_holding(&ctx, 1);
+/// let written = near.writev(&b"byte by byte"[..]);
+/// assert_eq!(&*ctx.run_until(far.read(100))??, b"b");
+/// # drop(written);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn stream_pair_holding(ctx: &Context, capacity: usize) -> (Stream, Stream) {
+    let unnamed = Address::unix_unnamed();
+    let (near, far) = connected(capacity, &unnamed, &unnamed);
+    (near.into_stream(ctx), far.into_stream(ctx))
+}
+
+/// Two ends that are connected with each other, and their addresses.
+fn connected(capacity: usize, near: &Address, far: &Address) -> (End, End) {
+    let (there, back) = (
+        Rc::new(Pipe::holding(capacity)),
+        Rc::new(Pipe::holding(capacity)),
+    );
+    let end = |incoming: &Rc<Pipe>, outgoing: &Rc<Pipe>, local: &Address, peer: &Address| End {
+        incoming: incoming.clone(),
+        outgoing: outgoing.clone(),
+        local: local.clone(),
+        peer: peer.clone(),
+    };
+    (end(&back, &there, near, far), end(&there, &back, far, near))
 }
 
 /// One direction of a pair.
-#[derive(Default)]
 struct Pipe {
+    capacity: usize,
     bytes: RefCell<VecDeque<u8>>,
     // Whoever is to be told that there is something to read, or room to write; gone with its end.
     reader: RefCell<Option<Ready>>,
@@ -59,9 +90,24 @@ struct Pipe {
     is_writer_waiting: Cell<bool>,
     // No more will be written.
     is_ended: Cell<bool>,
+    // No more will be read.
+    is_unread: Cell<bool>,
 }
 
 impl Pipe {
+    fn holding(capacity: usize) -> Self {
+        Self {
+            capacity: capacity.max(1),
+            bytes: RefCell::default(),
+            reader: RefCell::default(),
+            writer: RefCell::default(),
+            is_reader_waiting: Cell::new(false),
+            is_writer_waiting: Cell::new(false),
+            is_ended: Cell::new(false),
+            is_unread: Cell::new(false),
+        }
+    }
+
     fn tell_reader(&self) {
         if self.is_reader_waiting.replace(false) {
             if let Some(reader) = &*self.reader.borrow() {
@@ -83,6 +129,19 @@ impl Pipe {
 struct End {
     incoming: Rc<Pipe>,
     outgoing: Rc<Pipe>,
+    local: Address,
+    peer: Address,
+}
+
+impl End {
+    fn into_stream(self, ctx: &Context) -> Stream {
+        let made = Stream::new(ctx, |ready| {
+            self.incoming.reader.replace(Some(ready.clone()));
+            self.outgoing.writer.replace(Some(ready));
+            Ok(Box::new(self))
+        });
+        made.expect("making an end in memory cannot fail")
+    }
 }
 
 impl StreamOps for End {
@@ -109,11 +168,11 @@ impl StreamOps for End {
     }
 
     fn try_writev(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        if self.outgoing.is_ended.get() || self.outgoing.reader.borrow().is_none() {
+        if self.outgoing.is_ended.get() || self.outgoing.is_unread.get() {
             return Err(errors::broken_pipe());
         }
         let mut bytes = self.outgoing.bytes.borrow_mut();
-        let mut room = CAPACITY - bytes.len();
+        let mut room = self.outgoing.capacity - bytes.len();
         if room == 0 {
             self.outgoing.is_writer_waiting.set(true);
             return Err(errors::would_block());
@@ -140,11 +199,11 @@ impl StreamOps for End {
     }
 
     fn local_address(&self) -> io::Result<Address> {
-        Ok(Address::unix_unnamed())
+        Ok(self.local.clone())
     }
 
     fn peer_address(&self) -> io::Result<Address> {
-        Ok(Address::unix_unnamed())
+        Ok(self.peer.clone())
     }
 
     fn try_monitor(&mut self) -> io::Result<()> {
@@ -174,6 +233,7 @@ impl Drop for End {
         self.outgoing.writer.take();
         self.outgoing.tell_reader();
         self.incoming.reader.take();
+        self.incoming.is_unread.set(true);
         self.incoming.bytes.take();
         self.incoming.tell_writer();
     }

@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::io;
 use std::rc::{Rc, Weak};
 
-use tevent::{Completer, End, Queue, QueueEntry, Work};
+use tevent::{Charge, Completer, End, Queue, QueueEntry, Work};
+
+use crate::buffers::{Parts, WriteBuffers};
 
 /// Begins the operation of `completer` when it is its turn: `begin` gets the turn, or why there is
 /// none, and the completer back.
@@ -37,6 +39,14 @@ pub(crate) fn wait_for_turn<T: 'static, E: 'static>(
     waiting
         .begin
         .set(Some(Box::new(move |turn| begin(turn, completer))));
+}
+
+/// Charges what `buffers` hold to `queue`; what is too much for any write the write refuses.
+pub(crate) fn charge(queue: &Queue, buffers: &impl WriteBuffers) -> io::Result<Charge> {
+    let mut parts = Parts::skipping(0);
+    buffers.parts(&mut parts);
+    let (_, len) = parts.extent();
+    queue.charge(len.unwrap_or(0))
 }
 
 /// Keeps `held` until the request of `completer` has ended.

@@ -82,7 +82,10 @@ impl ReadAhead {
         buffer: &mut [u8],
     ) -> io::Result<usize> {
         let wanted = buffer.len();
-        if self.len() == 0 && !self.is_worth_it(ops, wanted) {
+        if self.len() > 0 {
+            return Ok(self.copy_to(buffer));
+        }
+        if !self.is_worth_it(ops, wanted) {
             return ops.try_readv(&mut [IoSliceMut::new(buffer)]);
         }
         let mut parts = PartsMut::skipping(0);
@@ -115,17 +118,21 @@ impl ReadAhead {
     }
 
     fn take(&mut self, parts: &mut PartsMut<'_>) -> usize {
-        let mut taken = 0;
-        for slice in parts.slices() {
-            let len = slice.len().min(self.len());
-            slice[..len].copy_from_slice(&self.bytes[self.start..self.start + len]);
-            self.start += len;
-            taken += len;
-        }
+        parts
+            .slices()
+            .iter_mut()
+            .map(|slice| self.copy_to(slice))
+            .sum()
+    }
+
+    fn copy_to(&mut self, slice: &mut [u8]) -> usize {
+        let len = slice.len().min(self.len());
+        slice[..len].copy_from_slice(&self.bytes[self.start..self.start + len]);
+        self.start += len;
         if self.len() == 0 {
             self.bytes = Vec::new();
             self.start = 0;
         }
-        taken
+        len
     }
 }

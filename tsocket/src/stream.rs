@@ -23,6 +23,7 @@ pub use disconnect::{DISCONNECT_BYTES, DISCONNECT_TIME};
 pub use leave::Refused;
 pub(crate) use metered::Meter;
 pub use ops::StreamOps;
+pub use pdu::{NextVector, VectorProgress};
 pub use transport::Transport;
 
 use self::core::{Core, Phase};
@@ -106,15 +107,7 @@ impl Stream {
     ) -> io::Result<Self> {
         let ready = Ready::new(ctx);
         let ops = make(ready.clone())?;
-        let transport = Transport {
-            ops,
-            ahead: ReadAhead::default(),
-            pool: ctx.local::<Pool>(),
-            ready,
-        };
-        Ok(Self {
-            core: Core::new(ctx, transport),
-        })
+        Ok(Self::in_front_of(ctx, ops, ready))
     }
 
     /// A stream of `ctx` in front of what `make` makes of the `transport` below it.
@@ -128,17 +121,18 @@ impl Stream {
         transport: Transport,
         make: impl FnOnce(Transport) -> Box<dyn StreamOps>,
     ) -> Self {
-        let pool = ctx.local::<Pool>();
-        assert!(
-            Rc::ptr_eq(&pool, &transport.pool),
-            "the transport of a layered stream belongs to the same context"
-        );
+        transport.assert_on(ctx);
         let ready = transport.ready();
         let ops = make(transport);
+        Self::in_front_of(ctx, ops, ready)
+    }
+
+    /// A stream of `ctx` in front of `ops`, which tells through `ready`.
+    pub(crate) fn in_front_of(ctx: &Context, ops: Box<dyn StreamOps>, ready: Ready) -> Self {
         let transport = Transport {
             ops,
             ahead: ReadAhead::default(),
-            pool,
+            pool: ctx.local::<Pool>(),
             ready,
         };
         Self {
@@ -395,6 +389,15 @@ impl Stream {
     #[doc(alias = "getpeereid")]
     pub fn peer_credentials(&self) -> io::Result<Credentials> {
         self.core.with_ops(|ops| ops.peer_credentials())
+    }
+}
+
+#[cfg(feature = "futures-io")]
+impl Stream {
+    /// A pooled buffer for a write of `len` bytes, or of as many as one write takes.
+    pub(crate) fn room_for(&self, len: usize) -> io::Result<Chunk> {
+        let most = self.core.with_ops(|ops| Ok(ops.max_write_len()))?;
+        Ok(self.core.pool.chunk(len.min(most)))
     }
 }
 

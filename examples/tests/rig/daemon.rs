@@ -255,7 +255,17 @@ impl Daemon {
     /// Runs `echod` to its end: the status, and what it wrote to its standard output and standard error.
     #[track_caller]
     pub(crate) fn run_to_end(args: &[impl AsRef<OsStr>]) -> (ExitStatus, Vec<String>, Vec<String>) {
-        let mut daemon = Self::spawn(ECHOD, args, temporary_directory());
+        Self::run(ECHOD, args)
+    }
+
+    /// Runs `program` to its end: the status, and what it wrote to its standard output and standard
+    /// error.
+    #[track_caller]
+    pub(crate) fn run(
+        program: Program,
+        args: &[impl AsRef<OsStr>],
+    ) -> (ExitStatus, Vec<String>, Vec<String>) {
+        let mut daemon = Self::spawn(program, args, temporary_directory());
         let status = daemon.expect_exit(LIMIT);
         (status, rest(&daemon.stdout), rest(&daemon.stderr))
     }

@@ -53,6 +53,8 @@ pub(super) enum Action {
     DropOther(Kind),
     DropParent(Owner),
     DropLastHandle,
+    /// What was is gone; what runs goes on in the new context.
+    ReInitialise,
     FinishRequest,
     Panic,
 }
@@ -65,6 +67,7 @@ impl Action {
             Self::ChangeSelf,
             Self::DropSelf,
             Self::DropLastHandle,
+            Self::ReInitialise,
             Self::FinishRequest,
             Self::Panic,
         ];

@@ -232,8 +232,22 @@ impl Model {
                 }
             }
             Action::FinishRequest => self.queue.push_back(Job::Finished),
+            Action::ReInitialise => self.begin_anew(),
             Action::DropLastHandle | Action::Panic => {}
         }
+    }
+
+    fn begin_anew(&mut self) {
+        self.queue.clear();
+        self.inbox.clear();
+        self.raised.clear();
+        self.signals.clear();
+        self.armed.clear();
+        self.due.clear();
+        self.readable.clear();
+        self.ready.clear();
+        // What its request comes to is told nobody.
+        self.dropped.push((Role::Own, self.cell.running));
     }
 
     fn change(&mut self, kind: Kind) {

@@ -2,9 +2,11 @@
 
 use std::any::Any;
 use std::cell::{self, RefCell};
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::{Rc, Weak};
 
+use rustix::io::Errno;
 use tevent::{Completer, Context, Group, Queue, Request, Steps, WeakContext};
 use tevent_tests::{Drops, Log, Tattle, settle};
 
@@ -159,6 +161,10 @@ impl World {
                 let handle = self.handle.take();
                 drop(handle.expect("it is dropped once"));
             }
+            Action::ReInitialise => {
+                let ctx = self.weak.upgrade().expect("it is running");
+                ctx.re_initialise().expect("there is room for a set");
+            }
             Action::FinishRequest => {
                 let completer = self.unfinished.take();
                 completer.expect("it is finished once").done(());
@@ -193,8 +199,16 @@ impl World {
         }
         let running = self.weak.upgrade().expect("it is held");
         let panics = Self::run(&running);
-        let expected = usize::from(self.cell.action == Action::Panic);
-        assert_eq!(panics, vec![PANIC.to_owned(); expected]);
+        let expected = match self.cell.action {
+            Action::Panic => vec![PANIC.to_owned()],
+            // What the verb waits for is of before, and nothing can bring it about.
+            Action::ReInitialise => vec![format!(
+                "the loop runs: {:?}",
+                io::Error::from(Errno::DEADLK)
+            )],
+            _ => Vec::new(),
+        };
+        assert_eq!(panics, expected);
         let trace = self.log.take();
         if let Action::Change(kind) = self.cell.action {
             (self.other(kind).restore)();

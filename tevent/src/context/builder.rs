@@ -11,8 +11,9 @@ use crate::clock::{Clock, ManualClock};
 use crate::dump::Residents;
 use crate::fd::FdTable;
 use crate::poller;
-use crate::remote::Remote;
+use crate::remote::Inbox;
 use crate::stats::Counters;
+use crate::sys;
 use crate::timer::heap::Heap;
 use crate::token::Table;
 use crate::trace::Tracing;
@@ -64,7 +65,6 @@ impl ContextBuilder {
         };
         let wake = Arc::new(Wake::new()?);
         let fds = FdTable::new(backend, wake.clone())?;
-        let (sender, inbox) = crossbeam_channel::unbounded();
         let inner = Inner {
             now: Cell::new(clock.now()),
             clock,
@@ -74,10 +74,10 @@ impl ContextBuilder {
             timers: RefCell::new(Heap::default()),
             fds: RefCell::new(fds),
             signals: RefCell::new(Table::default()),
-            remote: Remote::new(sender, wake.clone()),
             wake,
-            inbox,
-            expected: Cell::new(0),
+            inbox: RefCell::new(Inbox::new()),
+            expected: RefCell::default(),
+            forks: Cell::new(sys::forks()),
             counters: Rc::new(Counters::default()),
             residents: Residents::new(),
             locals: RefCell::default(),

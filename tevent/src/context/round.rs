@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::Context;
 use crate::clock::Tick;
 use crate::error;
-use crate::run_queue::Call;
+use crate::run_queue::Sent;
+use crate::sys;
 use crate::token::Token;
 use crate::trace::TracePoint;
 
@@ -46,6 +47,15 @@ impl Drop for RunningGuard<'_> {
     }
 }
 
+impl Round {
+    /// Forgets where it is; the next phase is the first.
+    pub(super) fn forget(&self) {
+        self.phase.set(Phase::Begin);
+        self.is_time_known.set(false);
+        self.pending_signals.borrow_mut().clear();
+    }
+}
+
 impl Context {
     /// Runs handlers until nothing is left that could happen.
     ///
@@ -74,11 +84,32 @@ impl Context {
     pub fn run_once(&self) -> io::Result<bool> {
         let _running = self.start_running()?;
         let one = &mut || true;
-        let step = match self.advance(true, one)? {
-            Step::Waited => self.advance(false, one)?,
+        let step = match self.advance(Wait::UntilReady, one)? {
+            Step::Waited => self.advance(Wait::Never, one)?,
             step => step,
         };
         Ok(step == Step::Ran)
+    }
+
+    /// Runs handlers that are ready, for one round that asks the kernel but does not wait; returns
+    /// whether any ran.
+    ///
+    /// For a loop within [another one](Self::poll_fd). What becomes ready meanwhile may be left for the
+    /// next call.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run), without `EAGAIN`.
+    pub fn run_ready(&self) -> io::Result<bool> {
+        let _running = self.start_running()?;
+        let mut has_run = false;
+        let count = &mut || {
+            has_run = true;
+            false
+        };
+        if self.advance(Wait::NotAtAll, count)? == Step::Waited {
+            self.advance(Wait::Never, count)?;
+        }
+        Ok(has_run)
     }
 
     /// Runs handlers until `is_enough` says so, or nothing is left that could happen; returns which.
@@ -97,7 +128,7 @@ impl Context {
                 Step::Waited if silent_rounds == 2 => return Err(error::nothing_ready()),
                 Step::Waited => {
                     silent_rounds += usize::from(self.is_polling());
-                    step = self.advance(true, &mut || {
+                    step = self.advance(Wait::UntilReady, &mut || {
                         silent_rounds = 0;
                         is_enough()
                     })?;
@@ -116,9 +147,9 @@ impl Context {
         Ok(RunningGuard(is_running))
     }
 
-    /// Goes on with the round until `is_enough` says so after a handler, one wait is over (or due, if it
-    /// may not wait), or nothing is left.
-    fn advance(&self, may_wait: bool, is_enough: &mut dyn FnMut() -> bool) -> io::Result<Step> {
+    /// Goes on with the round until `is_enough` says so after a handler, one wait is over (or due, if
+    /// there is to be none), or nothing is left.
+    fn advance(&self, wait: Wait, is_enough: &mut dyn FnMut() -> bool) -> io::Result<Step> {
         let phase = &self.inner.round.phase;
         loop {
             match phase.get() {
@@ -139,7 +170,7 @@ impl Context {
                     }
                     phase.set(Phase::Wait);
                 }
-                Phase::Wait => return self.finish_round(may_wait),
+                Phase::Wait => return self.finish_round(wait),
                 Phase::Descriptors => {
                     let run_next =
                         || self.run_signal() || self.run_queued() || self.run_descriptor();
@@ -154,13 +185,13 @@ impl Context {
     }
 
     /// Waits, unless nothing is left that could happen.
-    fn finish_round(&self, may_wait: bool) -> io::Result<Step> {
+    fn finish_round(&self, wait: Wait) -> io::Result<Step> {
         let phase = &self.inner.round.phase;
         // Time may pass, and work arrive, before this is called again; and a failing wait is not
         // repeated before the rest had its turn.
         phase.set(Phase::Begin);
         let is_idle = self.is_idle();
-        if is_idle || !may_wait {
+        if is_idle || wait == Wait::Never {
             self.tell(&TracePoint::RoundEnd);
             return Ok(if is_idle {
                 Step::NothingLeft
@@ -168,7 +199,7 @@ impl Context {
                 Step::Waited
             });
         }
-        if let Err(error) = self.wait() {
+        if let Err(error) = self.wait(wait) {
             self.tell(&TracePoint::RoundEnd);
             return Err(error);
         }
@@ -191,12 +222,18 @@ impl Context {
         self.inner.wake.clear();
         self.inner.counters.wakeup();
         self.collect_signals();
+        self.take_calls();
+        self.notice_fork();
+    }
+
+    /// Puts what other threads have sent in line.
+    pub(super) fn take_calls(&self) {
+        let mut inbox = self.inner.inbox.borrow_mut();
+        inbox.renew_in_child();
         let mut run_queue = self.inner.run_queue.borrow_mut();
-        // What is sent from now on comes with a wake-up of its own; senders that are faster than we
-        // are would keep us here.
-        let arrived = self.inner.inbox.len();
-        for call in self.inner.inbox.try_iter().take(arrived) {
-            run_queue.push_back(Call::new(call));
+        // What is sent from now on comes with a wake-up of its own.
+        for call in inbox.arrived() {
+            run_queue.push_back(Sent::new(call));
         }
     }
 
@@ -278,14 +315,17 @@ impl Context {
             && !deadline.is_some_and(|deadline| self.inner.clock.will_reach(deadline))
             && !self.fds().is_watching()
             && self.inner.signals.borrow().is_empty()
-            && self.inner.expected.get() == 0
-            && self.inner.inbox.is_empty()
+            && self.inner.expected.borrow().is_empty()
+            && self.inner.inbox.borrow().is_empty()
     }
 
     /// Waits for the kernel, not at all if something is ready here.
-    fn wait(&self) -> io::Result<()> {
+    fn wait(&self, wait: Wait) -> io::Result<()> {
         self.tell(&TracePoint::WaitBegin);
-        let timeout = self.wait_timeout();
+        let timeout = match wait {
+            Wait::UntilReady => self.wait_timeout(),
+            Wait::NotAtAll | Wait::Never => Some(Duration::ZERO),
+        };
         let woken = self.fds().wait(timeout, self.counters_ref());
         self.tell(&TracePoint::WaitEnd);
         let woken = woken?;
@@ -305,7 +345,15 @@ impl Context {
         self.inner.tracing.tell(point);
     }
 
-    fn read_clock(&self) {
+    /// Whether something can run without another look at the kernel.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.inner.round.pending_signals.borrow().is_empty()
+            || self.inner.timers.borrow().has_due()
+            || self.fds().has_ready()
+            || self.inner.forks.get() != sys::forks()
+    }
+
+    pub(super) fn read_clock(&self) {
         self.inner.now.set(self.now());
     }
 
@@ -323,7 +371,9 @@ impl Context {
         until_ready.into_iter().chain(limit).min()
     }
 
-    fn time_until_ready(&self) -> Option<Duration> {
+    // Each wait asks; who asks beside it must not have this become a call.
+    #[inline(always)]
+    pub(super) fn time_until_ready(&self) -> Option<Duration> {
         if !self.inner.run_queue.borrow().is_empty() || self.inner.wake.is_pending() {
             return Some(Duration::ZERO);
         }
@@ -332,7 +382,8 @@ impl Context {
             self.read_clock();
         }
         let left = deadline.since(self.round_tick());
-        if self.inner.expected.get() > 0 && self.inner.clock.is_simulated() && !left.is_zero() {
+        let is_simulated = self.inner.clock.is_simulated() && !left.is_zero();
+        if is_simulated && !self.inner.expected.borrow().is_empty() {
             // Jobs on other threads take real time: no deadline may overtake them.
             return None;
         }
@@ -349,6 +400,16 @@ fn repeat(run_next: impl Fn() -> bool, is_enough: &mut dyn FnMut() -> bool) -> b
         }
     }
     false
+}
+
+/// What an advance may do where the round has it wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    UntilReady,
+    /// It asks the kernel what is ready.
+    NotAtAll,
+    /// It comes to its end there.
+    Never,
 }
 
 /// What an advance of the loop came to.

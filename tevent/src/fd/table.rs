@@ -1,7 +1,7 @@
 //! The records of watched descriptors: which events share one, and what the kernel was asked.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,7 +148,7 @@ impl FdTable {
         let after = node.interest.get();
         let token = node.record.get();
         let Some(record) = self.records.get_mut(token) else {
-            return Ok(());
+            return Err(error::context_gone());
         };
         let wanted = record.wanted();
         let register = match record.registered {
@@ -201,6 +201,37 @@ impl FdTable {
                 }));
         }
         Ok(woken)
+    }
+
+    /// Takes out every event there is, with a set that watches nothing yet; the events are over.
+    pub(crate) fn clear(&mut self) -> io::Result<Vec<Rc<FdNode>>> {
+        self.poller = self.poller.renewed()?;
+        let nodes = self.nodes();
+        for node in &nodes {
+            node.record.set(Token::NOBODY);
+            node.interest.set(Interest::NONE);
+        }
+        let tokens: Vec<_> = self.records.iter().map(|(token, _)| token).collect();
+        for token in tokens.into_iter().filter(|token| *token != self.wake) {
+            self.records.remove(token);
+        }
+        self.by_fd.clear();
+        self.always_ready.clear();
+        self.told.clear();
+        self.handled = 0;
+        self.watching = 0;
+        Ok(nodes)
+    }
+
+    /// A descriptor for another loop to wait for.
+    pub(crate) fn poll_fd(&mut self) -> io::Result<OwnedFd> {
+        self.renew_in_child()?;
+        self.poller.duplicate()
+    }
+
+    /// Whether an event can run without another look at the kernel.
+    pub(crate) fn has_ready(&self) -> bool {
+        self.handled < self.told.len() || self.is_ready_without_kernel()
     }
 
     fn renew_in_child(&mut self) -> io::Result<()> {

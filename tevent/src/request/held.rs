@@ -5,6 +5,7 @@ use std::rc::{Rc, Weak};
 use super::{Ended, Node};
 use crate::context::Context;
 use crate::run_queue::Run;
+use crate::trace::TraceKind;
 
 /// A request whose type does not matter to its owner.
 pub(crate) struct Held {
@@ -46,9 +47,11 @@ impl<T: 'static, E: 'static> Deadline<T, E> {
 }
 
 impl<T: 'static, E: 'static> Run for Deadline<T, E> {
-    fn run(self: Rc<Self>, _: &Context) {
+    fn run(self: Rc<Self>, ctx: &Context) {
         if let Some(node) = self.node.upgrade() {
-            node.end(Ended::TimedOut);
+            ctx.measure(TraceKind::Deadline, node.location(), || {
+                node.end(Ended::TimedOut);
+            });
         }
     }
 }

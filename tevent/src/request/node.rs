@@ -211,13 +211,19 @@ impl<T: 'static, E: 'static> Node<T, E> {
         let _work = body.work.take();
         let ctx = self.ctx.upgrade();
         let extras = body.extras.take();
+        // A request from before its context was made anew is not known there, and has no reader.
+        let reader = ctx
+            .as_ref()
+            .filter(|ctx| ctx.residents().leave(self.resident));
         // The completion is put in line before hooks run, and so before the next turn of a queue.
-        let waker = self.wake_sink(&mut body, ctx.as_ref());
+        let waker = self.wake_sink(&mut body, reader);
         drop(body);
         if let Some(waker) = waker {
             waker.wake();
         }
-        self.close(ctx.as_ref(), extras, end);
+        if let Some(extras) = extras {
+            self.close_extras(extras, ctx.as_ref(), end);
+        }
     }
 
     /// `Pending` to `Finished` from outside; the work may still have the better error.
@@ -259,7 +265,14 @@ impl<T: 'static, E: 'static> Node<T, E> {
             ctx.dequeue(ticket);
         }
         if before == State::Pending {
-            let _close = Finally(|| self.close(ctx.as_ref(), extras.take(), End::Dropped));
+            if let Some(ctx) = &ctx {
+                ctx.residents().leave(self.resident);
+            }
+            let _close = Finally(|| {
+                if let Some(extras) = extras.take() {
+                    self.close_extras(extras, ctx.as_ref(), End::Dropped);
+                }
+            });
             if let Some((work, slot)) = work {
                 work.stopped(slot, End::Dropped);
             }
@@ -267,16 +280,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
         drop((sink, result));
     }
 
-    /// What every end has in common: off the dump, no deadline, hooks run.
-    fn close(&self, ctx: Option<&Context>, extras: Option<Box<Extras>>, end: End) {
-        if let Some(ctx) = ctx {
-            ctx.residents().leave(self.resident);
-        }
-        if let Some(extras) = extras {
-            self.close_extras(extras, ctx, end);
-        }
-    }
-
+    /// What every end has in common: no deadline, hooks run.
     #[cold]
     fn close_extras(&self, mut extras: Box<Extras>, ctx: Option<&Context>, end: End) {
         if let (Some(deadline), Some(ctx)) = (extras.deadline.take(), ctx) {
@@ -404,8 +408,9 @@ impl<T: 'static, E: 'static> Node<T, E> {
         if self.is_over() {
             return;
         }
-        if let Some(ctx) = self.ctx.upgrade() {
-            ctx.residents().set_progress(self.resident, progress);
+        let ctx = self.ctx.upgrade();
+        if !ctx.is_some_and(|ctx| ctx.residents().set_progress(self.resident, progress)) {
+            return;
         }
         self.with_extras(|extras| {
             extras.progress = Some(progress);
@@ -478,6 +483,10 @@ impl<T: 'static, E: 'static> Run for Node<T, E> {
         let _keeper = body.extras.as_mut().and_then(|extras| extras.keeper.take());
         drop(body);
         ctx.measure(TraceKind::Completion, self.location, || completion(result));
+    }
+
+    fn forget(&self) {
+        self.body.borrow_mut().ticket = Ticket::NONE;
     }
 }
 

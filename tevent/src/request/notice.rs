@@ -63,4 +63,8 @@ impl Run for NoticeNode {
             (self.handler.borrow_mut())(progress);
         }
     }
+
+    fn forget(&self) {
+        self.ticket.set(Ticket::NONE);
+    }
 }

@@ -69,6 +69,19 @@ impl<T> Heap<T> {
         Some(slot.value)
     }
 
+    /// Takes every value out, in no particular order.
+    pub(crate) fn take_all(&mut self) -> Vec<T> {
+        self.entries.clear();
+        self.due.clear();
+        let slots = self.slots.take_all();
+        slots.into_iter().map(|slot| slot.value).collect()
+    }
+
+    /// Whether some were set aside and have not been taken out.
+    pub(crate) fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     /// How many timers are armed or due.
     pub(crate) fn len(&self) -> usize {
         self.slots.len()

@@ -39,8 +39,8 @@ use std::io;
 
 use tevent::Context;
 
-use super::expect_nothing_left;
-use crate::Stream;
+use super::{done, expect_nothing_left};
+use crate::{Chunk, Stream};
 
 /// The largest write that every kind has to take, in bytes: a message of the smallest length field
 /// that is in use.
@@ -59,6 +59,8 @@ pub struct Kind {
     pub has_half_close: bool,
     /// Whether each write is a message, so that no read brings bytes of two.
     pub is_message_mode: bool,
+    /// Whether a read may give less than there is, at its own choice.
+    pub reads_short: bool,
     /// How many bytes the longest clause sends in each direction.
     pub byte_count: usize,
 }
@@ -74,6 +76,26 @@ pub struct Ends {
     pub far: Stream,
     /// What kind they are.
     pub kind: Kind,
+}
+
+impl Ends {
+    /// Expects `stream` to read `bytes`, asked for `max`; in one read unless the kind reads short.
+    #[track_caller]
+    fn expect_read(&self, stream: &Stream, max: usize, bytes: &[u8]) {
+        self.expect_more(done(&self.ctx, stream.read(max)), stream, bytes);
+    }
+
+    /// Expects `first`, which was read from `stream`, to be `bytes`, or the beginning of it if the kind reads
+    /// short.
+    #[track_caller]
+    fn expect_more(&self, first: Chunk, stream: &Stream, bytes: &[u8]) {
+        let mut read = first.to_vec();
+        while self.kind.reads_short && read.len() < bytes.len() {
+            let left = bytes.len() - read.len();
+            read.extend_from_slice(&done(&self.ctx, stream.read(left)));
+        }
+        assert_eq!(read, bytes);
+    }
 }
 
 /// One clause of the contract.
@@ -96,6 +118,7 @@ impl Kind {
             is_here: || true,
             has_half_close: true,
             is_message_mode: false,
+            reads_short: false,
             byte_count: 3 << 20,
         }
     }
@@ -218,6 +241,8 @@ macro_rules! stream_contract {
             pdus::one_above_the_limit_is_refused,
             pdus::a_peer_that_closes_inside_one,
             pdus::the_end_between_two_is_an_empty_chunk,
+            pdus::one_that_chooses_its_buffers,
+            pdus::ones_that_end_with_a_delimiter,
             queues::writes_keep_their_order,
             queues::reads_keep_their_order,
             queues::a_dropped_write_leaves_the_queue,

@@ -44,7 +44,7 @@ pub(super) struct Core {
     pub(super) ready: Ready,
     pub(super) ahead: RefCell<ReadAhead>,
     // Set as long as a read is outstanding, also while an attempt has it out of its slot.
-    is_reading: Cell<bool>,
+    pub(super) is_reading: Cell<bool>,
     read: Cell<Option<PendingRead>>,
     write: Cell<Option<Box<dyn Write>>>,
     shutdown: Cell<Option<Completer<()>>>,
@@ -165,7 +165,7 @@ impl Core {
     /// Attempts a new read, unless that is known to be in vain, and keeps it if it has to wait.
     pub(super) fn begin_read(self: &Rc<Self>, mut read: PendingRead) {
         self.is_reading.set(true);
-        if let Err(error) = read.begin() {
+        if let Err(error) = read.begin(&mut Source::new(self)) {
             self.is_reading.set(false);
             read.fail(error);
             return;

@@ -1,9 +1,13 @@
 //! Reading a PDU whose length is learnt on the way.
 
+mod vector;
+
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 
 use tevent::{Completer, Queue, Request, Work};
+
+pub use vector::{NextVector, VectorProgress};
 
 use super::Stream;
 use super::read::{PendingRead, Read};
@@ -20,7 +24,8 @@ impl Stream {
     /// `next` asks for. No bytes are the end of the stream between two PDUs.
     ///
     /// # Cancellation
-    /// A request that is dropped or ended from outside loses what had arrived of its PDU.
+    /// A request that is dropped or ended from outside loses what had arrived of its PDU, and reads no
+    /// more; `next` itself may be what drops it.
     ///
     /// # Errors
     /// Whatever `next` fails with; `EINVAL` if it wants nothing at first; `EMSGSIZE` if the sum of what
@@ -113,7 +118,7 @@ struct ReadPdu<N> {
 impl<N: FnMut(&[u8]) -> io::Result<usize>> ReadPdu<N> {
     fn fill(&mut self, source: &mut Source<'_>) -> io::Result<()> {
         loop {
-            if self.arrived == self.needed && self.ask_next()? {
+            if self.arrived == self.needed && self.ask_next(source)? {
                 return Ok(());
             }
             self.make_room(source.pool());
@@ -127,8 +132,12 @@ impl<N: FnMut(&[u8]) -> io::Result<usize>> ReadPdu<N> {
     }
 
     /// Returns whether the PDU is complete.
-    fn ask_next(&mut self) -> io::Result<bool> {
-        let more = (self.next)(&self.pdu[..self.arrived])?;
+    fn ask_next(&mut self, source: &Source<'_>) -> io::Result<bool> {
+        let more = source.unless_it_unwinds(|| (self.next)(&self.pdu[..self.arrived]))?;
+        if self.completer.is_moot() {
+            // `next` has dropped its own request: the bytes behind are the next read's.
+            return Err(errors::would_block());
+        }
         self.needed = self
             .arrived
             .checked_add(more)
@@ -155,8 +164,8 @@ impl<N: FnMut(&[u8]) -> io::Result<usize>> ReadPdu<N> {
 }
 
 impl<N: FnMut(&[u8]) -> io::Result<usize>> Read for ReadPdu<N> {
-    fn begin(&mut self) -> io::Result<()> {
-        self.ask_next().map(drop)
+    fn begin(&mut self, source: &mut Source<'_>) -> io::Result<()> {
+        self.ask_next(source).map(drop)
     }
 
     fn attempt(&mut self, source: &mut Source<'_>) -> io::Result<()> {

@@ -12,13 +12,16 @@ impl Stream {
     /// If the queue is empty, the write begins at once. Use one queue for all writes of a stream, and
     /// another one for reads: one for both would have reads wait for writes.
     ///
+    /// What is written is charged to the queue until the write is over, so that a queue with a
+    /// [limit](Queue::set_byte_limit) bounds what waits for a peer that does not read.
+    ///
     /// # Cancellation
     /// One that still waits for its turn leaves the queue; one that has begun is as for
     /// [`writev`](Self::writev).
     ///
     /// # Errors
-    /// `ECANCELED`, with the buffers, if the queue is dropped first; else as for
-    /// [`writev`](Self::writev).
+    /// With the buffers, `ENOBUFS` if the queue would hold more bytes than it may, and `ECANCELED` if the
+    /// queue is dropped first; else as for [`writev`](Self::writev).
     ///
     /// # Examples
     /// ```
@@ -45,10 +48,21 @@ impl Stream {
         buffers: B,
     ) -> Request<B, Failed<B>> {
         let (request, completer) = Request::pair(&self.core.ctx, "writev queued");
+        let charge = match queued::charge(queue, &buffers) {
+            Ok(charge) => charge,
+            Err(error) => {
+                completer.error(Failed {
+                    error,
+                    buffers,
+                    transferred: 0,
+                });
+                return request;
+            }
+        };
         let stream = self.clone();
         queued::wait_for_turn(queue, completer, move |turn, completer| match turn {
             Ok(turn) => {
-                queued::hold(&completer, (turn, stream.clone()));
+                queued::hold(&completer, (turn, stream.clone(), charge));
                 stream.writev_with(buffers, completer);
             }
             Err(error) => completer.error(Failed {

@@ -13,7 +13,7 @@ use crate::{Failed, errors};
 /// A read that goes on until it has what it needs.
 pub(super) trait Read {
     /// Is called once, before any attempt; an error ends the read.
-    fn begin(&mut self) -> io::Result<()> {
+    fn begin(&mut self, _: &mut Source<'_>) -> io::Result<()> {
         Ok(())
     }
 
@@ -101,10 +101,10 @@ pub(super) enum PendingRead {
 }
 
 impl PendingRead {
-    pub(super) fn begin(&mut self) -> io::Result<()> {
+    pub(super) fn begin(&mut self, source: &mut Source<'_>) -> io::Result<()> {
         match self {
             Self::Some(_) => Ok(()),
-            Self::Other(read) => read.begin(),
+            Self::Other(read) => read.begin(source),
         }
     }
 

@@ -1,5 +1,6 @@
 //! [`Source`], where the attempts of a read get their bytes.
 
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 
@@ -13,6 +14,19 @@ use crate::read_ahead::ReadAhead;
 /// Where the attempts of a read get their bytes.
 pub(super) struct Source<'a> {
     core: &'a Core,
+}
+
+struct Place<'a> {
+    is_taken: &'a Cell<bool>,
+    is_kept: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.is_taken.set(false);
+        }
+    }
 }
 
 impl<'a> Source<'a> {
@@ -34,6 +48,22 @@ impl<'a> Source<'a> {
     pub(super) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let pool = &self.core.pool;
         self.attempt(|ahead, ops| ahead.try_read(ops, pool, buffer))
+    }
+
+    /// How many bytes a read would give without waiting.
+    pub(super) fn pending_bytes(&self) -> io::Result<usize> {
+        self.core.pending_bytes()
+    }
+
+    /// Calls code of the caller, whose panic takes the read with it: then the place is free.
+    pub(super) fn unless_it_unwinds<R>(&self, call: impl FnOnce() -> R) -> R {
+        let mut place = Place {
+            is_taken: &self.core.is_reading,
+            is_kept: false,
+        };
+        let result = call();
+        place.is_kept = true;
+        result
     }
 
     fn attempt(

@@ -33,6 +33,15 @@ impl Transport {
         self.ready.clone()
     }
 
+    /// Panics unless it is of a stream of `ctx`.
+    #[track_caller]
+    pub(crate) fn assert_on(&self, ctx: &Context) {
+        assert!(
+            Rc::ptr_eq(&ctx.local::<Pool>(), &self.pool),
+            "the transport of a layered stream belongs to the same context"
+        );
+    }
+
     /// As [`StreamOps::try_readv`], with small reads served from what was read ahead.
     ///
     /// # Errors

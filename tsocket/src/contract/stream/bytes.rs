@@ -157,11 +157,11 @@ pub(super) fn a_read_gives_what_there_is(ends: &Ends) {
     settle(ctx);
     assert!(!waiting.is_finished(), "there is nothing yet");
     done(ctx, near.writev(&b"0123456789"[..]));
-    assert_eq!(&*done(ctx, waiting), b"0123456789");
+    ends.expect_more(done(ctx, waiting), far, b"0123456789");
 
     done(ctx, near.writev(&b"0123456789"[..]));
-    assert_eq!(&*done(ctx, far.read(3)), b"012");
-    assert_eq!(&*done(ctx, far.read(100)), b"3456789");
+    ends.expect_read(far, 3, b"012");
+    ends.expect_read(far, 100, b"3456789");
 }
 
 pub(super) fn as_many_buffers_as_allowed_are_taken(ends: &Ends) {
@@ -182,7 +182,7 @@ pub(super) fn pending_bytes_are_what_a_read_would_give(ends: &Ends) {
     } = ends;
     assert_eq!(far.pending_bytes().unwrap(), 0);
     done(ctx, near.writev(pattern(0, 100)));
-    assert_eq!(&*done(ctx, far.read(1)), pattern(0, 1));
+    ends.expect_read(far, 1, &pattern(0, 1));
     assert_eq!(far.pending_bytes().unwrap(), 99);
     done(ctx, near.writev(pattern(100, 20)));
     let both = if kind.is_message_mode { 99 } else { 119 };
@@ -194,6 +194,6 @@ pub(super) fn pending_bytes_are_what_a_read_would_give(ends: &Ends) {
     done(ctx, far.readv(vec![0; 99]));
     let rest = if kind.is_message_mode { 0 } else { 20 };
     assert_eq!(far.pending_bytes().unwrap(), rest);
-    assert_eq!(&*done(ctx, far.read(100)), pattern(100, 20));
+    ends.expect_read(far, 100, &pattern(100, 20));
     assert_eq!(far.pending_bytes().unwrap(), 0);
 }

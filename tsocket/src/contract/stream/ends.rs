@@ -11,8 +11,8 @@ pub(super) fn the_end_comes_after_the_data_and_again_and_again(ends: &Ends) {
     done(ctx, far.writev(&b"last words"[..]));
     far.abort();
     settle(ctx);
-    assert_eq!(&*done(ctx, near.read(4)), b"last");
-    assert_eq!(&*done(ctx, near.read(100)), b" words");
+    ends.expect_read(near, 4, b"last");
+    ends.expect_read(near, 100, b" words");
     assert!(done(ctx, near.read(100)).is_empty());
     let before = ctx.stats();
     for _ in 0..100 {
@@ -29,7 +29,7 @@ pub(super) fn nobody_is_woken_by_what_nobody_reads(ends: &Ends) {
     let read = near.read(10);
     expect_rest(ctx);
     done(ctx, far.writev(&b"once"[..]));
-    assert_eq!(&*done(ctx, read), b"once");
+    ends.expect_more(done(ctx, read), near, b"once");
     done(ctx, far.writev(pattern(0, 50_000)));
     expect_rest(ctx);
     let filled = fill(ends);
@@ -121,7 +121,7 @@ pub(super) fn clones_are_the_same_stream(ends: &Ends) {
     let read = near.clone().read(100);
     gives_back(ctx, near.readv(vec![0; 1]), Errno::BUSY);
     done(ctx, far.clone().writev(&b"hello"[..]));
-    assert_eq!(&*done(ctx, read), b"hello");
+    ends.expect_more(done(ctx, read), near, b"hello");
     near.clone().abort();
     gives_back(ctx, near.writev(vec![0; 1]), Errno::NOTCONN);
 }

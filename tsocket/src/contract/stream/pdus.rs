@@ -4,7 +4,8 @@ use std::io;
 
 use super::{Ends, MAX_WRITE};
 use crate::contract::{done, fails, pattern, settle};
-use crate::pdu;
+use crate::pdu::{self, NextVector, VectorProgress};
+use crate::{Buffers, PartsMut, ReadBuffers};
 use rustix::io::Errno;
 
 fn pdu_of(body: &[u8]) -> Vec<u8> {
@@ -95,4 +96,70 @@ pub(super) fn the_end_between_two_is_an_empty_chunk(ends: &Ends) {
     assert_eq!(&*read, pdu_of(b"the only one"));
     assert!(done(ctx, far.read_pdu(pdu::u32_be(100))).is_empty());
     assert!(done(ctx, far.read_pdu(pdu::u32_be(100))).is_empty());
+}
+
+/// A length of two bytes, then a body in two buffers.
+#[derive(Default)]
+struct Halves {
+    len: [u8; 2],
+    halves: (Vec<u8>, Vec<u8>),
+    step: usize,
+}
+
+impl Buffers for Halves {
+    fn empty() -> Self {
+        Self::default()
+    }
+}
+
+impl ReadBuffers for Halves {
+    fn parts_mut<'a>(&'a mut self, parts: &mut PartsMut<'a>) {
+        match self.step {
+            1 => parts.push(&mut self.len),
+            2 => self.halves.parts_mut(parts),
+            _ => {}
+        }
+    }
+}
+
+impl NextVector for Halves {
+    fn next_vector(&mut self, progress: &VectorProgress<'_>) -> io::Result<()> {
+        self.step += 1;
+        if self.step == 2 {
+            assert_eq!(progress.transferred(), 2);
+            let len = usize::from(u16::from_be_bytes(self.len));
+            self.halves = (vec![0; len / 2], vec![0; len - len / 2]);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn one_that_chooses_its_buffers(ends: &Ends) {
+    let Ends { ctx, near, far, .. } = ends;
+    let len = 30_001_u16;
+    let body = pattern(0, usize::from(len));
+    for cut in [1, 2, 15_000] {
+        let whole = [&len.to_be_bytes()[..], &body].concat();
+        let read = far.read_pdu_into(Halves::default());
+        done(ctx, near.writev(whole[..cut].to_vec()));
+        settle(ctx);
+        assert!(!read.is_finished());
+        done(ctx, near.writev((whole[cut..].to_vec(), b"rest".to_vec())));
+        let (first, second) = done(ctx, read).halves;
+        assert!([first, second].concat() == body);
+        assert_eq!(done(ctx, far.readv(vec![0; 4])), b"rest");
+    }
+}
+
+pub(super) fn ones_that_end_with_a_delimiter(ends: &Ends) {
+    let Ends { ctx, near, far, .. } = ends;
+    let line = || far.read_pdu(pdu::delimited(b"\r\n", 20));
+    done(ctx, near.writev(&b"one\r\ntwo\r"[..]));
+    assert_eq!(&*done(ctx, line()), b"one\r\n");
+    let second = line();
+    settle(ctx);
+    assert!(!second.is_finished());
+    done(ctx, near.writev(&b"\nthe third is too long"[..]));
+    assert_eq!(&*done(ctx, second), b"two\r\n");
+    fails(ctx, line(), Errno::MSGSIZE);
 }
