@@ -47,9 +47,6 @@ struct Service {
 
 /// What this machine lacks for stories about Samba, if anything.
 fn missing() -> Option<&'static str> {
-    if !rustix::process::geteuid().is_root() {
-        return Some("smbd wants to be root");
-    }
     let runs = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
         command
@@ -73,9 +70,9 @@ fn missing() -> Option<&'static str> {
     None
 }
 
-/// Whether `TEVENT_REQUIRE` names Samba, as where it has just been installed.
+/// Whether nothing may be missing, as where it has just been installed.
 fn is_required() -> bool {
-    env::var("TEVENT_REQUIRE").is_ok_and(|list| list.split(',').any(|word| word == "samba"))
+    env::var_os("TEVENT_COUNTERPARTS").is_some_and(|value| value == "required")
 }
 
 /// Tells `story` of a private smbd; leaves it out, with a line, where the machine has none.
@@ -86,8 +83,12 @@ fn is_required() -> bool {
 pub(crate) fn with_smbd(story: impl FnOnce(&mut Smbd) + Send + 'static) {
     // Looked for once: starting python takes its time.
     static MISSING: OnceLock<Option<&str>> = OnceLock::new();
+    if !rustix::process::geteuid().is_root() {
+        left_out("smbd wants to be root");
+        return;
+    }
     match *MISSING.get_or_init(missing) {
-        Some(what) if is_required() => panic!("TEVENT_REQUIRE asks for Samba: {what}"),
+        Some(what) if is_required() => panic!("TEVENT_COUNTERPARTS=required, and there is {what}"),
         Some(what) => left_out(what),
         None => tevent_tests::within_limit(|| story(&mut Smbd::start().expect("smbd starts"))),
     }
