@@ -10,18 +10,21 @@ use std::thread;
 use arbtest::arbitrary::Unstructured;
 use tevent_tests::npa::{any_request, vectors};
 use tevent_tests::{Random, scaled};
-use tsocket_npa::codec::{Level, Request};
+use tsocket_npa::codec::{FileType, Level, NtStatus, Reply, Request};
 
 /// What a generated request is made of.
 const SOURCE_LEN: usize = 3000;
 
+const REQUEST: &str = "named_pipe_auth_req";
+const REPLY: &str = "named_pipe_auth_rep";
+
 /// What is wrong with `packet` in the eyes of `ndrdump`, which decodes it, encodes it again and compares.
-fn complaint(packet: &[u8], file: &Path) -> Option<String> {
+fn complaint(structure: &str, packet: &[u8], file: &Path) -> Option<String> {
     fs::write(file, packet).expect("there is room for a file");
     let mut ndrdump = Command::new("ndrdump");
     // A machine without Samba's configuration has this much of one.
     ndrdump.args(["--configfile=/dev/null", "--quiet", "--validate"]);
-    ndrdump.args(["named_pipe_auth", "named_pipe_auth_req", "struct"]);
+    ndrdump.args(["named_pipe_auth", structure, "struct"]);
     let output = ndrdump.arg(file).output().expect("it is there");
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
@@ -37,7 +40,7 @@ fn level_of_ndrdump(file: &Path) -> Level {
     let spoken = newest_first.find(|&level| {
         request.level = level;
         let packet = request.encode().expect("it was decoded");
-        complaint(packet.expose(), file).is_none()
+        complaint(REQUEST, packet.expose(), file).is_none()
     });
     spoken.expect("ndrdump speaks one of the levels")
 }
@@ -52,7 +55,7 @@ fn compare(count: usize, level: Level, file: &Path) {
         let request =
             any_request(&mut Unstructured::new(&source), level).expect("no source is too short");
         let packet = request.encode().expect("it is not too long");
-        if let Some(said) = complaint(packet.expose(), file) {
+        if let Some(said) = complaint(REQUEST, packet.expose(), file) {
             panic!("{said}\nof {request:#?}");
         }
     }
@@ -71,6 +74,14 @@ fn ndrdump_reads_what_we_write_and_writes_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let level = level_of_ndrdump(&file("level"));
+    for reply in [
+        Reply::accept(level, FileType::BYTE_MODE),
+        Reply::accept(level, FileType::MESSAGE_MODE),
+        Reply::refuse(level, NtStatus::ACCESS_DENIED),
+    ] {
+        let complaint = complaint(REPLY, &reply.encode(), &file("reply"));
+        assert_eq!(complaint, None, "{reply:?}");
+    }
     let total = scaled(300, 10_000);
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {

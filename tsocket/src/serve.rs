@@ -42,8 +42,7 @@ const QUIET: Duration = Duration::from_millis(100);
 /// An echo server, and how it ends:
 /// ```
 /// use tevent::Context;
-/// use tsocket::{Address, Family, Limits, Stream};
-/// use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen};
+/// use tsocket::{Address, Limits, Stream, memory};
 ///
 /// async fn echo(stream: Stream) -> std::io::Result<()> {
 ///     loop {
@@ -57,16 +56,15 @@ const QUIET: Duration = Duration::from_millis(100);
 ///
 /// # fn main() -> std::io::Result<()> {
 /// let ctx = Context::new()?;
-/// let any_port = Address::from_hostport(Family::Ip, Some("127.0.0.1:0"), 0)?;
-/// let listener = listen(&ctx, &any_port, &ListenOptions::default())?;
-/// let address = listener.local_address()?;
+/// let address = Address::custom(memory::Name("echo".to_owned()));
+/// let listener = memory::listen(&ctx, &address)?; // or one of sockets
 /// let server = listener.serve(Limits::default(), {
 ///     let ctx = ctx.downgrade();
 ///     move |stream, _peer| ctx.upgrade().expect("it runs this").spawn(echo(stream))
 /// });
 /// server.on_error(|error| println!("{error}"));
 ///
-/// let client = ctx.run_until(connect(&ctx, &address, &ConnectOptions::default()))??;
+/// let client = ctx.run_until(memory::connect(&ctx, &address))??;
 /// ctx.run_until(client.writev(&b"hello"[..]))??;
 /// assert_eq!(ctx.run_until(client.readv(vec![0; 5]))??, b"hello");
 /// assert_eq!(server.counts().active, 1);

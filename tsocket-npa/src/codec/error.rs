@@ -27,7 +27,7 @@ pub struct CodecError {
     offset: usize,
 }
 
-/// What is wrong.
+/// What is wrong: one variant for each cause. New ones may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CodecErrorKind {

@@ -19,6 +19,10 @@ use super::{FileType, Level, MAGIC, NtStatus};
 /// assert!(!Reply::refuse(Level::L7, NtStatus::ACCESS_DENIED).is_accepted());
 /// # Ok::<(), tsocket_npa::codec::CodecError>(())
 /// ```
+///
+/// # Source
+/// `named_pipe_auth_rep` in Samba's interface definitions.
+#[doc(alias = "named_pipe_auth_rep")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The level, which is that of the request.

@@ -8,6 +8,47 @@ use super::{Level, Secret, SessionInfoTransport, Transport};
 /// Who wants to open a pipe, and where the connection comes from.
 ///
 /// A field that the level does not have is left out when encoding, and has its default after decoding.
+///
+/// # Examples
+/// ```
+/// use tsocket_npa::codec::{
+///     Endpoint, Level, Request, SecurityToken, SessionInfo, SessionInfoTransport, Sid, Transport, UnixInfo,
+///     UnixToken, UserInfo,
+/// };
+///
+/// let end = |address: &str| Endpoint {
+///     name: Some("host".into()),
+///     address: Some(address.into()),
+///     port: 0,
+/// };
+/// let session = SessionInfo {
+///     security_token: Some(SecurityToken { sids: vec![Sid::SYSTEM], ..SecurityToken::default() }),
+///     unix_token: Some(UnixToken::default()),
+///     info: Some(UserInfo { account_name: Some("SYSTEM".into()), ..UserInfo::default() }),
+///     unix_info: Some(UnixInfo::default()),
+///     ..SessionInfo::default()
+/// };
+/// let mut request = Request {
+///     level: Level::L8,
+///     transport: Transport::LOCAL,
+///     remote_client: end("127.0.0.1"),
+///     local_server: end("::"),
+///     session_info: Some(SessionInfoTransport {
+///         session_info: Some(session),
+///         ..SessionInfoTransport::default()
+///     }),
+///     need_idle_server: false,
+/// };
+/// let packet = request.encode()?;
+/// assert_eq!(Request::decode(packet.expose())?.encode()?, packet);
+/// request.level = Level::L7; // an older Samba
+/// assert!(request.encode()?.len() < packet.len());
+/// # Ok::<(), tsocket_npa::codec::CodecError>(())
+/// ```
+///
+/// # Source
+/// `named_pipe_auth_req` in Samba's interface definitions.
+#[doc(alias = "named_pipe_auth_req")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The layout of the packet.

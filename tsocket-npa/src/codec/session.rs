@@ -5,6 +5,7 @@ use super::ndr::{PLAIN, Reader, Result, Writer};
 use super::{Guid, Secret, SecurityToken, TicketType, UnixInfo, UnixToken, UserInfo};
 
 /// A session, and what travels with it.
+#[doc(alias = "auth_session_info_transport")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionInfoTransport {
     /// The session. Never send `None`: it kills real services.
@@ -14,6 +15,7 @@ pub struct SessionInfoTransport {
 }
 
 /// A user's session.
+#[doc(alias = "auth_session_info")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionInfo {
     /// The user as SIDs. Never send `None`.

@@ -19,6 +19,7 @@ use std::str::FromStr;
 /// assert_eq!(Sid::unix_user(1000).to_string(), "S-1-22-1-1000");
 /// # Ok::<(), tsocket_npa::codec::ParseSidError>(())
 /// ```
+#[doc(alias = "dom_sid")]
 #[derive(Clone, Copy)]
 pub struct Sid {
     authority: [u8; Self::AUTHORITY_LEN],

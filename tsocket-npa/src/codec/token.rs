@@ -23,6 +23,7 @@ pub struct SecurityToken {
 }
 
 /// Who the user is on this machine, as numbers.
+#[doc(alias = "security_unix_token")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnixToken {
     /// The user.

@@ -5,6 +5,7 @@ use super::level::{Layout, UserFlagsLen};
 use super::ndr::{PLAIN, Reader, Result, Writer};
 
 /// What the accounts' database says of a user. Texts that nobody knows are `None`.
+#[doc(alias = "auth_user_info")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserInfo {
     /// The name of the account.
@@ -67,6 +68,7 @@ impl Default for UserFlags {
 }
 
 /// The names of a user on this machine.
+#[doc(alias = "auth_user_info_unix")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnixInfo {
     /// The name.
