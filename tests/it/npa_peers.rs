@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")] // Elsewhere a thread cannot be another user.
 
 use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
 use std::thread;
 
@@ -13,8 +14,8 @@ use tevent_tests::contract::{done, end_of};
 use tsocket_bsd::stream_from_fd;
 use tsocket_npa::codec::Level;
 use tsocket_npa::{
-    AcceptOptions, HandshakeError, Identity, NpDirectory, PeerPolicy, PipeName, accept,
-    connect_over, listen,
+    AcceptOptions, DirectoryError, HandshakeError, Identity, NpDirectory, PeerPolicy, PipeName,
+    accept, connect_over, listen,
 };
 
 /// Nobody.
@@ -90,4 +91,28 @@ fn a_stranger_cannot_even_reach_the_socket() {
     if let Some(connected) = kind {
         assert_eq!(connected.unwrap_err(), ErrorKind::PermissionDenied);
     }
+}
+
+#[test]
+fn a_directory_that_belongs_to_somebody_else_is_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("np");
+    NpDirectory::create_or_verify(&path).unwrap();
+    if chown(&path, Some(STRANGER), None).is_err() {
+        writeln!(
+            io::stderr(),
+            "left out: only root can give a directory away"
+        )
+        .ok();
+        return;
+    }
+    let error = NpDirectory::create_or_verify(&path).unwrap_err();
+    assert!(matches!(error, DirectoryError::Owner { uid: STRANGER, .. }));
+    let text = format!(
+        "{} belongs to uid 65534, it has to belong to uid 0",
+        path.display()
+    );
+    assert_eq!(error.to_string(), text);
+    let errno = io::Error::from(error).raw_os_error();
+    assert_eq!(errno, Some(Errno::PERM.raw_os_error()));
 }

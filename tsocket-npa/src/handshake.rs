@@ -39,9 +39,9 @@ pub enum HandshakeError {
     Probe,
     /// The peer refused the user (`EACCES`).
     Refused {
-        /// Its reason; smbd's services give none when there is no such pipe.
+        /// Its reason; [`NtStatus::OK`] if it gave none.
         status: NtStatus,
-        /// What it calls the pipe.
+        /// What it says of the pipe instead of a mode.
         file_type: FileType,
     },
     /// The peer answered at another level than it was asked (`EIO`).
