@@ -266,6 +266,20 @@ fn messages_come_back_as_messages_and_the_line_says_who_it_was() {
 }
 
 #[test]
+fn an_answer_is_waited_for_after_the_end_of_the_input() {
+    let (_temporary, directory) = place();
+    let whoamid = Daemon::start(WHOAMID, &directory, "whoami", &[]);
+    let mut cat = Cat::start(&directory.join("whoami"), &[]);
+    cat.send(b"who");
+    drop(cat.input.take());
+    assert!(cat.read().starts_with(b"NT AUTHORITY"));
+    assert!(cat.end().success());
+    let silent = Cat::start(&directory.join("whoami"), &[]);
+    assert!(silent.end().success(), "nothing was asked");
+    assert!(whoamid.stop().success());
+}
+
+#[test]
 fn bytes_come_back_in_order() {
     let (_temporary, directory) = place();
     let npad = Daemon::start(NPAD, &directory, "bytes", &["--mode", "byte"]);

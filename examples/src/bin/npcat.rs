@@ -1,10 +1,12 @@
 //! `npcat` joins a named pipe to standard input and output: it teaches being the client.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
 use lexopt::prelude::*;
@@ -25,9 +27,10 @@ Opens a named pipe of a local service and joins it to standard input and output.
                            USER       an account of this machine
   --level LEVEL          the level to ask at: 4, 5, 7, 8, or auto, which tries 8 first, then the
                          others (default: auto)
-  --timeout SECONDS      give up if the pipe is not open by then (default: 10)
-  --linger SECONDS       after the end of standard input, end when nothing has come for so long
-                         (default: 1)
+  --timeout SECONDS      give up if the pipe is not open by then; also how long to wait for a first
+                         answer after the end of standard input (default: 10)
+  --linger SECONDS       after the end of standard input and an answer, end when nothing more has
+                         come for so long (default: 1)
   -v, --verbose          say on standard error what was opened
   --help                 this text
 
@@ -75,8 +78,9 @@ async fn join(ctx: &Context, options: &Options) -> Result<(), String> {
         complain(format_args!("{address}: open, {mode:?} mode, {level}"));
     }
     let pipe = opened.pipe.into_stream();
-    let input = ctx.spawn(send_input(ctx.clone(), pipe.clone()));
-    let output = ctx.spawn(print_output(pipe.clone(), None));
+    let awaits_answer = Rc::new(Cell::new(false));
+    let input = ctx.spawn(send_input(ctx.clone(), pipe.clone(), awaits_answer.clone()));
+    let output = ctx.spawn(print_output(pipe.clone(), None, awaits_answer.clone()));
     let (first, ended) = race(ctx, [input, output])
         .await
         .map_err(|error| error.to_string())?;
@@ -85,19 +89,25 @@ async fn join(ctx: &Context, options: &Options) -> Result<(), String> {
         .map_err(|error| format!("{address}: {error}"))?;
     if first == 0 {
         // The output that was waited for has been dropped, which loses nothing.
-        let rest = print_output(pipe, Some(options.linger)).await;
+        let patience = if awaits_answer.get() {
+            options.timeout
+        } else {
+            options.linger
+        };
+        let rest = print_output(pipe, Some((patience, options.linger)), awaits_answer).await;
         rest.map_err(|error| format!("{address}: {error}"))?;
     }
     Ok(())
 }
 
 /// Writes what standard input brings to `pipe`, until its end.
-async fn send_input(ctx: Context, pipe: Stream) -> io::Result<()> {
+async fn send_input(ctx: Context, pipe: Stream, awaits_answer: Rc<Cell<bool>>) -> io::Result<()> {
     loop {
         let bytes = ctx.offload(read_input).await??;
         if bytes.is_empty() {
             return Ok(());
         }
+        awaits_answer.set(true);
         pipe.writev(bytes).await?;
     }
 }
@@ -110,17 +120,26 @@ fn read_input() -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Prints what comes from `pipe`, until its end or nothing has come for `patience`.
-async fn print_output(pipe: Stream, patience: Option<Duration>) -> io::Result<()> {
+/// Prints what comes from `pipe`, until its end or nothing has come for as long as `patience` says: at
+/// first, and from the first answer on.
+async fn print_output(
+    pipe: Stream,
+    mut patience: Option<(Duration, Duration)>,
+    awaits_answer: Rc<Cell<bool>>,
+) -> io::Result<()> {
     let mut output = io::stdout();
     loop {
         let read = pipe.read(MessageHeader::MAX_PAYLOAD_LEN);
-        if let Some(patience) = patience {
-            read.set_timeout(patience);
+        if let Some((first, _)) = patience {
+            read.set_timeout(first);
         }
         match read.await {
             Ok(chunk) if chunk.is_empty() => return Ok(()),
-            Ok(chunk) => output.write_all(&chunk).and_then(|()| output.flush())?,
+            Ok(chunk) => {
+                awaits_answer.set(false);
+                patience = patience.map(|(_, later)| (later, later));
+                output.write_all(&chunk).and_then(|()| output.flush())?;
+            }
             Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(()),
             Err(error) => return Err(error),
         }
