@@ -4,6 +4,7 @@ mod ended;
 mod held;
 mod node;
 mod notice;
+mod sink;
 
 use std::fmt;
 use std::future::Future;
@@ -16,7 +17,8 @@ use std::time::{Duration, Instant};
 
 pub use ended::{End, Ended, Work};
 pub(crate) use held::Held;
-pub(crate) use node::{Node, Sink};
+pub(crate) use node::Node;
+pub(crate) use sink::Sink;
 
 use crate::context::WeakContext;
 use crate::dump::Progress;

@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use super::held::Deadline;
 use super::notice::Notice;
+use super::sink::Sink;
 use super::{End, Ended, Work};
 use crate::context::{Context, WeakContext};
 use crate::dump::Progress;
@@ -35,15 +36,6 @@ enum State {
     Finished,
     Delivered,
     Dropped,
-}
-
-/// Whoever waits for the result.
-pub(crate) enum Sink<T, E> {
-    Nobody,
-    Completion(Box<dyn FnOnce(Result<T, E>)>),
-    // One that others have too.
-    Shared(Rc<dyn Fn(Result<T, E>)>),
-    Waker(Waker),
 }
 
 /// What few requests have.
@@ -328,10 +320,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
     }
 
     pub(crate) fn has_completion(&self) -> bool {
-        matches!(
-            self.body.borrow().sink,
-            Sink::Completion(_) | Sink::Shared(_)
-        )
+        self.body.borrow().sink.is_completion()
     }
 
     pub(crate) fn set_waker(&self, waker: &Waker) {
@@ -488,11 +477,8 @@ impl<T: 'static, E: 'static> Run for Node<T, E> {
         // Last of all, and also if the completion panics, the keeper lets go of the request.
         let _keeper = body.extras.as_mut().and_then(|extras| extras.keeper.take());
         drop(body);
-        ctx.measure(TraceKind::Completion, self.location, || match sink {
-            Sink::Completion(completion) => completion(result),
-            Sink::Shared(completion) => completion(result),
-            // They have no turn in the line.
-            Sink::Nobody | Sink::Waker(_) => {}
+        ctx.measure(TraceKind::Completion, self.location, || {
+            sink.complete(result);
         });
     }
 
