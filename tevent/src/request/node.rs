@@ -28,7 +28,6 @@ use crate::group::Keeper;
 use crate::profile;
 use crate::run_queue::{Run, Ticket};
 use crate::token::Token;
-use crate::trace::TraceKind;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -477,9 +476,7 @@ impl<T: 'static, E: 'static> Run for Node<T, E> {
         // Last of all, and also if the completion panics, the keeper lets go of the request.
         let _keeper = body.extras.as_mut().and_then(|extras| extras.keeper.take());
         drop(body);
-        ctx.measure(TraceKind::Completion, self.location, || {
-            sink.complete(result);
-        });
+        sink.complete(ctx, self.location, result);
     }
 
     fn forget(&self) {

@@ -1,7 +1,11 @@
 //! [`Sink`], whoever waits for the result of a request.
 
+use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
+
+use crate::context::Context;
+use crate::trace::TraceKind;
 
 /// Whoever waits for the result.
 pub(crate) enum Sink<T, E> {
@@ -17,11 +21,18 @@ impl<T, E> Sink<T, E> {
         matches!(self, Self::Completion(_) | Self::Shared(_))
     }
 
-    /// Runs the completion; the others have no turn in the line.
-    pub(super) fn complete(self, result: Result<T, E>) {
+    /// Runs the completion of a request made at `location`; the others have no turn in the line.
+    #[inline]
+    pub(super) fn complete(
+        self,
+        ctx: &Context,
+        location: &'static Location<'static>,
+        result: Result<T, E>,
+    ) {
+        const KIND: TraceKind = TraceKind::Completion;
         match self {
-            Self::Completion(completion) => completion(result),
-            Self::Shared(completion) => completion(result),
+            Self::Completion(completion) => ctx.measure(KIND, location, || completion(result)),
+            Self::Shared(completion) => ctx.measure(KIND, location, || completion(result)),
             Self::Nobody | Self::Waker(_) => {}
         }
     }
