@@ -187,19 +187,15 @@ impl Pool {
 
     /// The same bytes in a buffer of their size: `chunk` itself, or a copy if a smaller one is enough.
     ///
-    /// Whoever keeps what was read then keeps little more, whatever room the read offered. `chunk` is of
-    /// this pool.
-    pub(crate) fn fitted(self: &Rc<Self>, mut chunk: Chunk) -> Chunk {
+    /// Whoever keeps what was read then keeps little more, whatever room the read offered.
+    pub(crate) fn fitted(self: &Rc<Self>, chunk: Chunk) -> Chunk {
         let class = chunk.buffer.as_ref().map_or(0, |buffer| buffer.class);
         let is_too_large = class > 0 && chunk.len <= SIZES[class - 1];
-        if !is_too_large {
-            return chunk;
+        if is_too_large {
+            self.copy(&chunk)
+        } else {
+            chunk
         }
-        let copy = self.copy(&chunk);
-        if let Some(buffer) = chunk.buffer.take() {
-            self.give_back(buffer);
-        }
-        copy
     }
 
     /// A chunk with a copy of `bytes`.
