@@ -160,6 +160,7 @@ fn it_echoes_what_has_arrived_before_it_ends() {
     daemon.resume();
     client.expect_bytes(&bytes);
     client.expect_end();
+    drop(client);
     unfinished.expect_ended();
     assert!(daemon.expect_exit(LIMIT).success());
 }
