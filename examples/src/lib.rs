@@ -4,6 +4,7 @@ mod address;
 mod certificate;
 mod daemon;
 mod options;
+mod pipes;
 mod process;
 mod threads;
 #[cfg(feature = "tls")]
@@ -16,6 +17,7 @@ pub use address::{Kind, ListenAddress};
 pub use certificate::CertificateFiles;
 pub use daemon::Daemon;
 pub use options::{CommonOptions, number, value};
+pub use pipes::{PipeOptions, serve_pipes};
 pub use process::{announce, announce_listening, complain, raise_descriptor_limit, run};
 pub use threads::{Opened, Share, Started, Threads};
 pub use tls::{Handshake, TlsClient, TlsServer};

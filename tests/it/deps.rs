@@ -9,7 +9,7 @@ use std::process::Command;
 const LIBRARIES: [&str; 4] = ["tevent", "tsocket", "tsocket-bsd", "tsocket-npa"];
 
 /// Every third-party crate that a user of all four libraries builds on Linux with default features.
-const THIRD_PARTY: [&str; 11] = [
+const THIRD_PARTY: [&str; 12] = [
     "bitflags",
     "cfg-if",
     "crossbeam-channel",
@@ -21,6 +21,7 @@ const THIRD_PARTY: [&str; 11] = [
     "rustix",
     "signal-hook-registry",
     "slab",
+    "zeroize",
 ];
 
 /// The crates that each library asks for itself, and for what.
@@ -45,7 +46,16 @@ const DIRECT: [(&str, &[&str]); 4] = [
             "tevent", "tsocket",
         ],
     ),
-    ("tsocket-npa", &["rustix", "tevent", "tsocket"]),
+    (
+        "tsocket-npa",
+        &[
+            "rustix", // error numbers, users
+            "tevent",
+            "tsocket",
+            "tsocket-bsd", // connecting and listening
+            "zeroize",     // session keys leave nothing behind
+        ],
+    ),
 ];
 
 /// What the daemons ask for beside the libraries.
@@ -70,7 +80,6 @@ const OPTIONAL: [(&str, &str, &[&str]); 4] = [
             "rustls-webpki",
             "subtle",
             "untrusted",
-            "zeroize",
         ],
     ),
 ];

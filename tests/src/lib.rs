@@ -2,6 +2,7 @@
 
 pub mod contract;
 mod log;
+pub mod npa;
 mod random;
 #[path = "../../tsocket/examples/security_layer/layer.rs"]
 pub mod security_layer;

@@ -72,11 +72,22 @@ fn check_stream(fd: &OwnedFd, families: &[AddressFamily]) -> io::Result<()> {
 /// Refuses what does not listen for streams of a family that addresses can name.
 pub(crate) fn check_listens(fd: &OwnedFd) -> io::Result<()> {
     check_kind(fd, &FAMILIES, SocketType::STREAM)?;
-    if sockopt::socket_acceptconn(fd)? {
+    if is_listening(fd)? {
         Ok(())
     } else {
         Err(Errno::INVAL)
     }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn is_listening(fd: &OwnedFd) -> io::Result<bool> {
+    sockopt::socket_acceptconn(fd)
+}
+
+/// These systems do not say; accepting does.
+#[cfg(target_vendor = "apple")]
+fn is_listening(_: &OwnedFd) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Refuses what is no datagram socket of a family that addresses can name.

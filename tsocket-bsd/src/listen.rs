@@ -158,7 +158,8 @@ impl ListenSocket {
     ///
     /// # Errors
     /// The descriptor comes back: with `ENOTSOCK` if it is no socket, `EPROTOTYPE` if it is no stream
-    /// socket, `EAFNOSUPPORT` if it is neither IPv4, IPv6 nor unix, `EINVAL` if it does not listen.
+    /// socket, `EAFNOSUPPORT` if it is neither IPv4, IPv6 nor unix, `EINVAL` if it does not listen (macOS says so
+    /// only when something is accepted).
     ///
     /// # Examples
     /// ```

@@ -118,6 +118,29 @@ fn a_reset_on_one_side_ends_the_other() {
 }
 
 #[test]
+fn a_client_that_speaks_no_tls_or_breaks_off_costs_its_own_connection_alone() {
+    let target = Target::new();
+    let mut relay = daemon(RELAYD, &["--connect", &target.address()]);
+    let mut garbage = Client::connect(&relay, Kind::Tls);
+    garbage.send(b"GET / HTTP/1.0\r\n\r\n");
+    let line = relay.next_complaint("what was wrong");
+    assert!(line.contains("TLS handshake: "), "{line}");
+    let mut broken = Sealed::connect(&relay);
+    broken.send(b"ping");
+    let mut server = target.accept();
+    server.read_exact(&mut [0; 4]).expect("it arrives");
+    // Without `close_notify`.
+    drop(broken.0.sock);
+    let line = relay.next_complaint("how it has ended");
+    assert!(line.contains("reset"), "{line}");
+    let gone = server.read(&mut [0; 10]);
+    assert!(!matches!(gone, Ok(1..)), "{gone:?}");
+    let mut client = Sealed::connect(&relay);
+    client.send(b"ping");
+    target.accept().read_exact(&mut [0; 4]).expect("it arrives");
+}
+
+#[test]
 fn a_server_that_is_not_who_it_should_be_gets_no_connection() {
     let files = Files::new();
     let (other, key) = (certificate("other"), files.path("other.key"));
