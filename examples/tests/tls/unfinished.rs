@@ -13,7 +13,7 @@ const HELLO: [u8; 11] = [22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3];
 
 /// Waits until `client` is closed, while others are served and it says a byte every now and then.
 #[track_caller]
-fn expect_given_up(daemon: &mut Daemon, mut client: Raw, dribble: bool) -> Duration {
+fn expect_given_up(daemon: &Daemon, mut client: Raw, dribble: bool) -> Duration {
     client.send(&HELLO);
     let start = now();
     let mut other = Client::connect(daemon);
@@ -33,7 +33,7 @@ fn expect_given_up(daemon: &mut Daemon, mut client: Raw, dribble: bool) -> Durat
 fn a_client_that_does_not_go_on_is_closed_after_the_idle_time() {
     let mut daemon = daemon(ECHOD, &["--idle-timeout", "1"]);
     let client = Raw::connect(&daemon, Kind::Tls);
-    expect_given_up(&mut daemon, client, false);
+    expect_given_up(&daemon, client, false);
     let line = daemon.next_complaint("why it was closed");
     assert!(line.contains("nothing moved"), "{line}");
 }
@@ -46,7 +46,7 @@ fn a_client_that_goes_on_for_ever_is_closed_by_the_deadline() {
     }
     let mut daemon = daemon(ECHOD, &[]);
     let client = Raw::connect(&daemon, Kind::Tls);
-    let span = expect_given_up(&mut daemon, client, true);
+    let span = expect_given_up(&daemon, client, true);
     assert!(span >= Duration::from_secs(9), "closed after {span:?}");
     let line = daemon.next_complaint("why it was closed");
     assert!(line.contains("TLS handshake: "), "{line}");

@@ -51,10 +51,10 @@ and leaves the other open; who does not read slows down who writes.
                          authorities of the system)";
 
 const LIMITS: &str = "
-Limits: 10 seconds to connect, names included, and 10 for each TLS handshake; 64 KiB read and not yet written in each direction; 30
-seconds to the first byte of a client, 60 seconds in which it takes nothing; 128 connections from one
-host. SIGTERM and SIGINT stop accepting, let what is quiet end, and end within 8 seconds. SIGUSR1 prints
-what is outstanding on standard error.";
+Limits: 10 seconds to connect, names included, and 10 for each TLS handshake; 64 KiB read and not yet
+written in each direction; 30 seconds to the first byte of a client, 60 seconds in which it takes nothing;
+128 connections from one host. SIGTERM and SIGINT stop accepting, let what is quiet end, and end within 8
+seconds. SIGUSR1 prints what is outstanding on standard error.";
 
 impl Options {
     pub(crate) fn help() -> String {
