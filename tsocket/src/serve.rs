@@ -280,6 +280,12 @@ impl Inner {
         drop(refused);
     }
 
+    /// Nobody comes from that one any more.
+    fn forget(&self, acceptor: &Rc<Acceptor>) {
+        let mut acceptors = self.acceptors.borrow_mut();
+        acceptors.retain(|other| !Rc::ptr_eq(other, acceptor));
+    }
+
     /// The request of a connection has ended by itself.
     fn done(self: &Rc<Self>, number: u64, error: Option<&dyn Display>) {
         let _goes_on = GoesOn(self);
