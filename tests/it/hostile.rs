@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tevent::{Context, ManualClock, Queue, Request};
+use tevent::{Context, ManualClock, Queue, Request, Timer};
 use tevent_tests::contract::done;
 use tevent_tests::{Drops, everywhere, expect_panic, settle};
 use tsocket::{
@@ -224,5 +224,65 @@ fn a_write_that_is_given_up_by_its_own_buffers_blocks_nobody() {
         drop(done(ctx, far.read(10)));
         settle(ctx);
         assert!(next.is_finished());
+    });
+}
+
+#[test]
+fn a_listener_that_is_closed_is_not_told_of_with_every_connection_that_ends() {
+    let ctx = Context::new().unwrap();
+    let (address, listener) = memory_listener(&ctx);
+    let weak = ctx.downgrade();
+    let server = listener.clone().serve(Limits::default(), move |stream, _| {
+        weak.upgrade().unwrap().spawn(async move {
+            stream.read(1).await?;
+            Ok::<_, io::Error>(())
+        })
+    });
+    let told = Rc::new(Cell::new(0));
+    server.on_error({
+        let told = told.clone();
+        move |_| told.set(told.get() + 1)
+    });
+    let clients: Vec<_> = (0..3)
+        .map(|_| done(&ctx, memory::connect(&ctx, &address)))
+        .collect();
+    settle(&ctx);
+    listener.abort();
+    settle(&ctx);
+    for client in clients {
+        drop(client);
+        settle(&ctx);
+    }
+    assert_eq!((server.counts().done, told.get()), (3, 1));
+}
+
+#[test]
+fn every_cleanup_hook_runs_also_behind_one_that_panics() {
+    everywhere(|ctx| {
+        let (request, completer) = Request::<(), io::Error>::pair(&ctx.downgrade(), "hooked");
+        let ran = Rc::new(Cell::new(0));
+        for is_first in [true, false] {
+            let ran = ran.clone();
+            completer.on_cleanup(move |_| {
+                ran.set(ran.get() + 1);
+                assert!(!is_first, "the first one panics");
+            });
+        }
+        expect_panic(|| completer.done(()));
+        assert_eq!(ran.get(), 2);
+        drop(request);
+    });
+}
+
+#[test]
+fn no_timeout_is_too_long() {
+    everywhere(|ctx| {
+        let timer = Timer::new(ctx, || {});
+        timer.arm_after(Duration::MAX);
+        let (request, completer) = Request::<(), io::Error>::pair(&ctx.downgrade(), "patient");
+        request.set_timeout(Duration::MAX);
+        settle(ctx);
+        completer.done(());
+        drop((request, timer));
     });
 }
