@@ -66,7 +66,7 @@ fn what_was_to_be_told_when_the_context_was_made_anew_is_no_end_of_telling() {
 
 fn memory_listener(ctx: &Context) -> (Address, Listener) {
     let address = Address::custom(memory::Name("hostile".to_owned()));
-    let listener = memory::listen(ctx, &address).unwrap();
+    let listener = memory::listen(ctx, &address).expect("the name is free");
     (address, listener)
 }
 
@@ -259,7 +259,7 @@ fn a_listener_that_is_closed_is_not_told_of_with_every_connection_that_ends() {
 #[test]
 fn every_cleanup_hook_runs_also_behind_one_that_panics() {
     everywhere(|ctx| {
-        let (request, completer) = Request::<(), io::Error>::pair(&ctx.downgrade(), "hooked");
+        let (request, completer) = Request::<(), io::Error>::pair(ctx.downgrade(), "hooked");
         let ran = Rc::new(Cell::new(0));
         for is_first in [true, false] {
             let ran = ran.clone();
@@ -279,7 +279,7 @@ fn no_timeout_is_too_long() {
     everywhere(|ctx| {
         let timer = Timer::new(ctx, || {});
         timer.arm_after(Duration::MAX);
-        let (request, completer) = Request::<(), io::Error>::pair(&ctx.downgrade(), "patient");
+        let (request, completer) = Request::<(), io::Error>::pair(ctx.downgrade(), "patient");
         request.set_timeout(Duration::MAX);
         settle(ctx);
         completer.done(());
