@@ -56,10 +56,23 @@ const DIRECT: [(&str, &[&str]); 4] = [
 ];
 
 /// The features of a library that its users choose, and the crates that each brings with it.
-const OPTIONAL: [(&str, &str, &[&str]); 3] = [
+const OPTIONAL: [(&str, &str, &[&str]); 4] = [
     ("tsocket", "bytes", &["bytes"]),
     ("tsocket", "contract-tests", &[]),
     ("tsocket", "futures-io", &["futures-io"]),
+    (
+        "tsocket",
+        "rustls",
+        &[
+            "once_cell",
+            "rustls",
+            "rustls-pki-types",
+            "rustls-webpki",
+            "subtle",
+            "untrusted",
+            "zeroize",
+        ],
+    ),
 ];
 
 /// Crates that one already here replaces, that expand code at build time, or that build or read C.

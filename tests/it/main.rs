@@ -37,6 +37,7 @@ mod npa_ndrdump;
 mod npa_values;
 mod npa_vectors;
 mod own_kinds;
+mod own_stream;
 mod pdu;
 mod pool;
 mod porting;
