@@ -7,7 +7,7 @@ use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use tevent::{Context, Group, Request, Signal};
-use tsocket::{Address, Limits, Outcome, ServeError, Server, Stream};
+use tsocket::{Address, Limits, Listener, Outcome, ServeError, Server, Stream};
 use tsocket_bsd::ListenSocket;
 
 use crate::process::complain;
@@ -76,9 +76,17 @@ impl Daemon {
         socket: ListenSocket,
         handler: impl FnMut(Stream, Address) -> Request<T, E> + 'static,
     ) -> io::Result<()> {
-        self.server
-            .accept_from(socket.into_listener(&self.ctx)?, handler);
+        self.serve_from(socket.into_listener(&self.ctx)?, handler);
         Ok(())
+    }
+
+    /// Has `handler` make a request of each connection that `listener` accepts, and its peer.
+    pub fn serve_from<T: Outcome, E: Display + 'static>(
+        &self,
+        listener: Listener,
+        handler: impl FnMut(Stream, Address) -> Request<T, E> + 'static,
+    ) {
+        self.server.accept_from(listener, handler);
     }
 
     /// Owns `request`, which is no connection, and waits for its end before the daemon ends.

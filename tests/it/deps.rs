@@ -49,8 +49,11 @@ const DIRECT: [(&str, &[&str]); 4] = [
     (
         "tsocket-npa",
         &[
-            "rustix", // error numbers
-            "tevent", "tsocket", "zeroize", // session keys leave nothing behind
+            "rustix", // error numbers, users
+            "tevent",
+            "tsocket",
+            "tsocket-bsd", // connecting and listening
+            "zeroize",     // session keys leave nothing behind
         ],
     ),
 ];

@@ -1,13 +1,15 @@
 //! Pipes: what message mode puts on the transport, and what it makes of what comes from there.
 
-use std::io;
+use std::io::{self, Read as _};
+use std::os::unix::net::UnixStream;
 
 use rustix::io::Errno;
 use tevent::Context;
 use tevent_tests::contract::{self, done, end_of, fails, gives_back, pattern};
 use tevent_tests::{Random, settle};
 use tsocket::{Stream, memory, pdu};
-use tsocket_npa::{MessageHeader, byte_mode, message_mode};
+use tsocket_bsd::stream_from_fd;
+use tsocket_npa::{MessageHeader, Pipe, PipeMode, byte_mode, message_mode};
 
 const LONGEST: usize = MessageHeader::MAX_PAYLOAD_LEN;
 
@@ -231,6 +233,30 @@ fn what_was_read_ahead_goes_with_the_transport() {
     let receives = ctx.stats().receives;
     assert_eq!(&*done(&ctx, pipe.read(100)), b"already here");
     assert_eq!(ctx.stats().receives, receives, "it had been received");
+}
+
+#[test]
+fn a_descriptor_becomes_a_pipe() {
+    let ctx = Context::new().unwrap();
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let near = stream_from_fd(&ctx, near.into()).unwrap();
+    let pipe = Pipe::new(&ctx, near, PipeMode::Message).unwrap();
+    assert_eq!(pipe.mode(), PipeMode::Message);
+    assert_eq!(
+        (pipe.device_state(), pipe.allocation_size()),
+        (0x05ff, 4096)
+    );
+    done(&ctx, pipe.write_message(&b"from a descriptor"[..]));
+    let mut bytes = frame(b"from a descriptor");
+    bytes.fill(0);
+    far.read_exact(&mut bytes).unwrap();
+    assert_eq!(bytes, frame(b"from a descriptor"));
+    let again = pipe.clone();
+    let refused = Pipe::new(&ctx, again.into_stream(), PipeMode::Byte).unwrap_err();
+    assert_eq!(
+        refused.error.raw_os_error(),
+        Some(Errno::BUSY.raw_os_error())
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tevent::{Context, Stats};
 use tevent_tests::contract::done;
 use tevent_tests::on_every_backend;
 use tsocket::{Address, Family, Stream, pdu};
-use tsocket_bsd::{ConnectOptions, connect};
+use tsocket_bsd::{ConnectOptions, connect, socketpair};
 use tsocket_npa::message_mode;
 
 const WARM_UP: usize = 10;
@@ -151,5 +151,21 @@ fn an_echo_of_a_message_is_one_wait_one_receive_and_one_send() {
         let spent = ctx.block_on(count(ctx.clone(), echo)).unwrap().unwrap();
         expect_one_of_each(spent);
         peer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_stream_that_does_not_read_ahead_receives_what_it_is_asked_for() {
+    on_every_backend(|ctx| {
+        let (near, far) = socketpair(ctx).unwrap();
+        for (is_on, second_receives) in [(true, 0), (false, 1), (true, 0)] {
+            far.set_read_ahead(is_on);
+            done(ctx, near.writev(&b"headerbody"[..]));
+            assert_eq!(done(ctx, far.readv(vec![0; 6])), b"header");
+            let before = ctx.stats();
+            assert_eq!(done(ctx, far.readv(vec![0; 4])), b"body");
+            let receives = ctx.stats().since(&before).receives;
+            assert_eq!(receives, second_receives, "read-ahead is on: {is_on}");
+        }
     });
 }

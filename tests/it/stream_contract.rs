@@ -23,6 +23,8 @@ kinds! {
     byte_over_memory: BYTE_OVER_MEMORY,
     message_over_unix: MESSAGE_OVER_UNIX,
     byte_over_unix: BYTE_OVER_UNIX,
+    message_over_chaos: MESSAGE_OVER_CHAOS,
+    byte_over_chaos: BYTE_OVER_CHAOS,
     security_layer_over_memory: SECURITY_LAYER_OVER_MEMORY,
     tls_over_memory: TLS_OVER_MEMORY,
     tls_over_unix: TLS_OVER_UNIX,

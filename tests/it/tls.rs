@@ -6,3 +6,4 @@ mod ends;
 mod peers;
 mod provoked;
 mod refused;
+mod rough;

@@ -1,6 +1,7 @@
 //! How much is allocated for what, counted by the allocator of this program.
 
 mod npa;
+mod npa_handshake;
 mod payloads;
 mod sys;
 

@@ -54,7 +54,7 @@ fn is_told_of_each(ctx: &Context, jobs: Vec<Request<usize>>) -> i32 {
     for (number, job) in jobs.into_iter().enumerate() {
         match ctx.run_until(job).expect("it runs") {
             Ok(value) => assert_eq!(value, number),
-            Err(err) => assert_eq!(err.raw_os_error(), Some(Errno::OWNERDEAD.raw_os_error())),
+            Err(err) => assert_eq!(err.raw_os_error(), Some(Errno::SRCH.raw_os_error())),
         }
     }
     works(ctx)

@@ -11,7 +11,11 @@ pub use tsocket::contract::{
 };
 use tsocket::{Address, Chaos, Family, Stream, chaos, memory};
 use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen, socketpair};
-use tsocket_npa::{byte_mode, message_mode};
+use tsocket_npa::codec::Level;
+use tsocket_npa::{
+    AcceptOptions, Identity, Levels, NpDirectory, PeerPolicy, PipeMode, PipeName, accept,
+    connect_over,
+};
 
 use crate::security_layer::{Mechanism, security_layer};
 use crate::tls;
@@ -34,37 +38,55 @@ pub const TCP6: Kind = Kind {
     ..Kind::new("tcp on IPv6", |ctx| connect_tcp(ctx, "::1"))
 };
 
-/// Pipes in message mode over memory.
+/// Pipes in message mode over memory, after a handshake.
 pub const MESSAGE_OVER_MEMORY: Kind = Kind {
     has_half_close: false,
     is_message_mode: true,
     ..Kind::new("message mode over memory", |ctx| {
-        layer(ctx, memory::stream_pair(ctx), message_mode)
+        shake_hands(ctx, memory::stream_pair(ctx), PipeMode::Message)
     })
 };
 
-/// Pipes in byte mode over memory.
+/// Pipes in byte mode over memory, after a handshake.
 pub const BYTE_OVER_MEMORY: Kind = Kind {
     has_half_close: false,
     ..Kind::new("byte mode over memory", |ctx| {
-        layer(ctx, memory::stream_pair(ctx), byte_mode)
+        shake_hands(ctx, memory::stream_pair(ctx), PipeMode::Byte)
     })
 };
 
-/// Pipes in message mode over unix streams.
+/// Pipes in message mode over unix streams, opened in a directory of pipes.
 pub const MESSAGE_OVER_UNIX: Kind = Kind {
     has_half_close: false,
     is_message_mode: true,
     ..Kind::new("message mode over unix", |ctx| {
-        layer(ctx, connect_unix(ctx)?, message_mode)
+        open_over_unix(ctx, PipeMode::Message)
     })
 };
 
-/// Pipes in byte mode over unix streams.
+/// Pipes in byte mode over unix streams, opened in a directory of pipes.
 pub const BYTE_OVER_UNIX: Kind = Kind {
     has_half_close: false,
     ..Kind::new("byte mode over unix", |ctx| {
-        layer(ctx, connect_unix(ctx)?, byte_mode)
+        open_over_unix(ctx, PipeMode::Byte)
+    })
+};
+
+/// Pipes in message mode over streams that split and delay, after a handshake.
+pub const MESSAGE_OVER_CHAOS: Kind = Kind {
+    has_half_close: false,
+    is_message_mode: true,
+    ..Kind::new("message mode over chaos", |ctx| {
+        shake_hands(ctx, (CHAOS_OVER_MEMORY.connect)(ctx)?, PipeMode::Message)
+    })
+};
+
+/// Pipes in byte mode over streams that split and delay, after a handshake.
+pub const BYTE_OVER_CHAOS: Kind = Kind {
+    has_half_close: false,
+    reads_short: true,
+    ..Kind::new("byte mode over chaos", |ctx| {
+        shake_hands(ctx, (CHAOS_OVER_MEMORY.connect)(ctx)?, PipeMode::Byte)
     })
 };
 
@@ -168,6 +190,31 @@ fn layer(
     over: Layer,
 ) -> io::Result<(Stream, Stream)> {
     Ok((over(ctx, near)?, over(ctx, far)?))
+}
+
+fn shake_hands(
+    ctx: &Context,
+    (near, far): (Stream, Stream),
+    mode: PipeMode,
+) -> io::Result<(Stream, Stream)> {
+    let options = AcceptOptions::default().mode(mode);
+    let accepted = accept(ctx, far, &options.peers(PeerPolicy::Trusted));
+    let opened = connect_over(ctx, near, &Identity::anonymous(), Level::L8);
+    let near = ctx.run_until(opened)??.pipe.into_stream();
+    Ok((near, ctx.run_until(accepted)??.pipe.into_stream()))
+}
+
+fn open_over_unix(ctx: &Context, mode: PipeMode) -> io::Result<(Stream, Stream)> {
+    let temporary = tempfile::tempdir()?;
+    let directory = NpDirectory::create_or_verify(temporary.path().join("np"))?;
+    let name = PipeName::new("pipe")?;
+    let socket = tsocket_npa::listen(ctx, &directory, &name)?;
+    let listener = tsocket_npa::Listener::new(ctx, socket, AcceptOptions::default().mode(mode));
+    let accepted = listener.accept();
+    let identity = Identity::anonymous();
+    let opened = tsocket_npa::connect(ctx, directory.path(), &name, &identity, Levels::Any);
+    let near = ctx.run_until(opened)??.pipe.into_stream();
+    Ok((near, ctx.run_until(accepted)??.pipe.into_stream()))
 }
 
 /// A unix stream, connected to a listener.

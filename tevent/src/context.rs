@@ -58,7 +58,7 @@ use round::Round;
 /// copied with the memory: armed timers, what is queued, work that was sent and has not run happen in
 /// both, and a [`Remote`] of the child reaches the child's context. Only if another thread was sending at
 /// that very moment is what was sent and not looked at missing in the child. Jobs that are
-/// [offloaded](Self::offload) end in the child with `EOWNERDEAD`. A child that wants none of it
+/// [offloaded](Self::offload) end in the child with `ESRCH`. A child that wants none of it
 /// [makes the context anew](Self::re_initialise), drops it with its events, or calls `execve(2)`: no
 /// descriptor of a context survives that.
 ///

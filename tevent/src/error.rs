@@ -50,9 +50,9 @@ pub(crate) fn queue_is_full() -> io::Error {
     Errno::NOBUFS.into()
 }
 
-/// The job is one of the parent, and its thread is not in this process: `EOWNERDEAD`.
+/// The job is one of the parent, and its thread is not in this process: `ESRCH`.
 pub(crate) fn job_not_in_child() -> io::Error {
-    Errno::OWNERDEAD.into()
+    Errno::SRCH.into()
 }
 
 /// An interval without a period has no ticks: `EINVAL`.

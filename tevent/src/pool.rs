@@ -48,7 +48,7 @@ impl Context {
     /// most [`OFFLOAD_THREADS`](Self::OFFLOAD_THREADS), and after some seconds without a job none.
     ///
     /// The child of a `fork(2)` has none of the threads: new jobs get new ones, and the requests of jobs
-    /// that are outstanding end there with `EOWNERDEAD`, unless the result had arrived. What a job does
+    /// that are outstanding end there with `ESRCH`, unless the result had arrived. What a job does
     /// it does once, for the parent.
     ///
     /// # Cancellation
@@ -61,7 +61,7 @@ impl Context {
     /// # Errors
     /// The request fails with
     /// - `ENOBUFS` if [`OFFLOAD_QUEUE`](Self::OFFLOAD_QUEUE) jobs wait already;
-    /// - `EOWNERDEAD` if this process is a child, and the job its parent's;
+    /// - `ESRCH` if this process is a child, and the job its parent's;
     /// - what the system answers if it has no thread left (`EAGAIN`) and the pool has none yet;
     /// - an error of kind [`Other`](io::ErrorKind::Other) with the text of the panic if `blocking`
     ///   panics. The pool goes on.

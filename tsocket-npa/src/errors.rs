@@ -13,3 +13,26 @@ pub(crate) fn no_half_close() -> io::Error {
 pub(crate) fn truncated() -> io::Error {
     Errno::PIPE.into()
 }
+
+/// The context is gone, so nothing could ever finish the operation.
+pub(crate) fn context_gone() -> io::Error {
+    Errno::SHUTDOWN.into()
+}
+
+/// The same kind of operation is outstanding.
+pub(crate) fn busy() -> io::Error {
+    Errno::BUSY.into()
+}
+
+/// The listener is gone.
+pub(crate) fn aborted() -> io::Error {
+    Errno::CONNABORTED.into()
+}
+
+/// Whether a listener says that it was closed.
+pub(crate) fn is_closed(error: &io::Error) -> bool {
+    let closed = [Errno::CONNABORTED, Errno::NOTCONN, Errno::SHUTDOWN];
+    closed
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}

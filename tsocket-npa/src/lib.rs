@@ -1,29 +1,39 @@
-//! Named pipes on the tevent reactor: what follows the handshake, as streams over any stream.
+//! Named pipes behind Samba on the tevent reactor: both sides of the handshake, and the streams after it.
 //!
-//! A named pipe is a stream with a file type. In [byte mode](byte_mode) the bytes are the bytes; in
-//! [message mode](message_mode) each write is one message, which travels behind its length
-//! ([`MessageHeader`]). Either is made of the stream that carries it, and is a
-//! [`Stream`](tsocket::Stream) like any other.
+//! A stock smbd forwards every named pipe that an SMB client opens to a unix socket, after one packet each
+//! way that says who the user is. So a Rust program can serve `\\\\server\\pipe\\name`, and call the services
+//! that Samba itself has behind such sockets. The [`guide`] does the first in five minutes.
 //!
-//! Before that, one packet each way says who the user is: [`codec`] makes values of them, [`protocol`] says
-//! what every byte is for.
+//! | For | There is |
+//! |---|---|
+//! | serving pipes | [`NpDirectory`], [`listen()`], [`accept()`], [`AcceptOptions`]; [`Listener`] for all at once |
+//! | calling services | [`connect()`] or [`connect_over()`], with an [`Identity`] |
+//! | what both give | a [`Pipe`]: a [`Stream`](tsocket::Stream) with or without messages |
+//! | streams without a handshake | [`message_mode()`], [`byte_mode()`], [`Pipe::new`] |
+//! | the packets themselves | [`codec`]; [`protocol`] says what every byte is for |
+//!
+//! Nothing in the handshake is authenticated: whoever can connect is believed. So a server checks the
+//! directory, and which user a peer runs as, before it reads a byte ([`PeerPolicy`]).
 //!
 //! # Examples
 //! ```
 //! use tevent::Context;
-//! use tsocket::memory;
-//! use tsocket_npa::message_mode;
+//! use tsocket_npa::{AcceptOptions, Identity, Levels, Listener, NpDirectory, PipeName};
+//! use tsocket_npa::{connect, listen};
 //!
-//! # fn main() -> std::io::Result<()> {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let ctx = Context::new()?;
-//! let (client, server) = memory::stream_pair(&ctx);
-//! let client = message_mode(&ctx, client)?;
-//! let server = message_mode(&ctx, server)?;
+//! let temporary = tempfile::tempdir()?;
+//! let directory = NpDirectory::create_or_verify(temporary.path().join("np"))?;
+//! let name = PipeName::new("Greeter")?;
+//! let listener = Listener::new(&ctx, listen(&ctx, &directory, &name)?, AcceptOptions::default());
 //! ctx.block_on(async {
-//!     client.writev(&b"first"[..]).await?;
-//!     client.writev(&b"second"[..]).await?;
-//!     assert_eq!(&*server.read(100).await?, b"first");
-//!     assert_eq!(&*server.read(100).await?, b"second");
+//!     let identity = Identity::anonymous();
+//!     let client = connect(&ctx, directory.path(), &name, &identity, Levels::Any).await?.pipe;
+//!     let server = listener.accept().await?;
+//!     let greeting = format!("hello, {}", server.caller.account());
+//!     server.pipe.write_message(greeting.into_bytes()).await?;
+//!     assert_eq!(&*client.read_message().await?, b"hello, ANONYMOUS LOGON");
 //!     Ok::<_, std::io::Error>(())
 //! })??;
 //! # Ok(())
@@ -31,15 +41,39 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[doc = include_str!("../GUIDE.md")]
+pub mod guide {}
+
+#[doc = include_str!("../PORTING.md")]
+pub mod porting {}
+
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
 
+mod accept;
 mod byte;
 pub mod codec;
+mod connect;
+mod directory;
 mod errors;
 mod frame;
+mod handshake;
+mod identity;
+mod listen;
 mod message;
+mod name;
+mod pipe;
+mod policy;
 
+pub use accept::{AcceptOptions, Accepted, accept};
 pub use byte::byte_mode;
+pub use connect::{Levels, Opened, connect, connect_over};
+pub use directory::{DirectoryError, NpDirectory};
 pub use frame::{FrameError, MessageHeader};
+pub use handshake::HandshakeError;
+pub use identity::Identity;
+pub use listen::{Listener, listen};
 pub use message::message_mode;
+pub use name::{NameError, PipeName};
+pub use pipe::{Pipe, PipeMode};
+pub use policy::PeerPolicy;

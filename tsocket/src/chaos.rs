@@ -1,4 +1,4 @@
-//! [`chaos`], a stream that misbehaves on purpose, the same way again from the same seed.
+//! [`chaos()`], a stream that misbehaves on purpose, the same way again from the same seed.
 
 use std::io::{self, IoSlice, IoSliceMut};
 
@@ -9,7 +9,7 @@ use crate::ready::Ready;
 use crate::stream::{Refused, Stream, StreamOps, Transport};
 use crate::{Address, Credentials, errors};
 
-/// In which ways a [`chaos`] stream misbehaves.
+/// In which ways a [`chaos()`] stream misbehaves.
 ///
 /// The first two are what every stream may do at any time, and whoever uses one must not notice. The others break
 /// the connection, once each, after a number of bytes that the seed chooses from zero to the one given here.

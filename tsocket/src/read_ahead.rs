@@ -17,6 +17,7 @@ pub(crate) const MAX_READ_AHEAD: usize = 16 * 1024;
 pub(crate) struct ReadAhead {
     bytes: Vec<u8>,
     start: usize,
+    is_off: bool,
 }
 
 impl ReadAhead {
@@ -24,10 +25,20 @@ impl ReadAhead {
         self.bytes.len() - self.start
     }
 
+    /// Whether more is received from now on than was asked for.
+    pub(crate) fn set_on(&mut self, on: bool) {
+        self.is_off = !on;
+    }
+
+    fn is_worth_it(&self, ops: &dyn StreamOps, wanted: usize) -> bool {
+        !self.is_off && wanted < MAX_READ_AHEAD && ops.reads_ahead()
+    }
+
     /// Puts `bytes` in front of what there is.
     pub(crate) fn put_back(&mut self, mut bytes: Vec<u8>) {
         bytes.extend_from_slice(&self.bytes[self.start..]);
-        *self = Self { bytes, start: 0 };
+        self.bytes = bytes;
+        self.start = 0;
     }
 
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
@@ -47,7 +58,7 @@ impl ReadAhead {
         if self.len() > 0 {
             return Ok(self.take(&mut parts));
         }
-        if wanted >= MAX_READ_AHEAD || !ops.reads_ahead() {
+        if !self.is_worth_it(ops, wanted) {
             return ops.try_readv(parts.slices());
         }
         pool.with_scratch(|scratch| {
@@ -74,7 +85,7 @@ impl ReadAhead {
         if self.len() > 0 {
             return Ok(self.copy_to(buffer));
         }
-        if wanted >= MAX_READ_AHEAD || !ops.reads_ahead() {
+        if !self.is_worth_it(ops, wanted) {
             return ops.try_readv(&mut [IoSliceMut::new(buffer)]);
         }
         let mut parts = PartsMut::skipping(0);
@@ -85,7 +96,7 @@ impl ReadAhead {
     /// Looks for the end of the peer: takes what has arrived before it out of the way, as far as there
     /// is room.
     pub(crate) fn try_monitor(&mut self, ops: &mut dyn StreamOps, pool: &Pool) -> io::Result<()> {
-        if !ops.reads_ahead() {
+        if self.is_off || !ops.reads_ahead() {
             return ops.try_monitor();
         }
         // Keeps what has been read already from piling up in front.
@@ -119,7 +130,8 @@ impl ReadAhead {
         slice[..len].copy_from_slice(&self.bytes[self.start..self.start + len]);
         self.start += len;
         if self.len() == 0 {
-            *self = Self::default();
+            self.bytes = Vec::new();
+            self.start = 0;
         }
         len
     }

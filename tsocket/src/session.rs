@@ -5,10 +5,10 @@
 //! loop, starts no request and owns no descriptor. The transport does the rest: all set-up, and all
 //! buffering in both directions.
 //!
-//! - [`run`] carries a session over any [`Stream`](crate::Stream).
+//! - [`run()`] carries a session over any [`Stream`](crate::Stream).
 //! - A [`Driver`] carries it by hand: in tests, in a fuzzer, in another loop.
-//! - [`tunnel`] turns a session whose other side is bytes again (a security layer, TLS) into a
-//!   [`Stream`](crate::Stream), for everything else to be carried over; [`negotiate`] does so for one
+//! - [`tunnel()`] turns a session whose other side is bytes again (a security layer, TLS) into a
+//!   [`Stream`](crate::Stream), for everything else to be carried over; [`negotiate()`] does so for one
 //!   that has to agree with its peer first.
 //!
 //! # Who owes what
@@ -17,7 +17,7 @@
 //!
 //! | There | Here |
 //! |---|---|
-//! | `session_create(handle, comm_send_data, comm_close)` | the function given to [`run`], [`Driver::new`] or [`tunnel`], which makes the session; the two callbacks are the [`Io`] that it is given |
+//! | `session_create(handle, comm_send_data, comm_close)` | the function given to [`run()`], [`Driver::new`] or [`tunnel()`], which makes the session; the two callbacks are the [`Io`] that it is given |
 //! | the session's handle, opaque to the transport | the [`Session`] itself |
 //! | the transport's handle, opaque to the session | [`Io`]; its clones are the same handle, for outside [`receive`](Session::receive) |
 //! | `session_receive(session, bytes, length)` | [`Session::receive`] |
@@ -80,7 +80,7 @@ pub use tunnel::{Tunnel, negotiate, tunnel};
 /// A protocol that reacts to bytes.
 ///
 /// Inside [`receive`](Self::receive) it may send, close and drop whatever it likes, the request of its
-/// own [`run`] included: it is itself dropped once the call has returned.
+/// own [`run()`] included: it is itself dropped once the call has returned.
 pub trait Session: 'static {
     /// Is offered what has arrived, and returns how many bytes of it, from the front, it has used.
     ///

@@ -282,6 +282,15 @@ impl Stream {
         self.core.pending_bytes()
     }
 
+    /// Whether a small read may receive more than it was asked for, to spare the next one its system
+    /// call: on by default.
+    ///
+    /// Without it nothing that is read is anywhere but in the buffers of its reader, and nothing is
+    /// taken from the system that nobody has asked for. What was read ahead before stays.
+    pub fn set_read_ahead(&self, on: bool) {
+        self.core.ahead.borrow_mut().set_on(on);
+    }
+
     /// Ends the write side after everything that was written so far; reading goes on.
     ///
     /// The peer reads the end of the stream. Later writes fail with `EPIPE`.

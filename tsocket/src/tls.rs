@@ -5,7 +5,7 @@
 //! the work is the choice of whoever makes the configuration: rustls is used without any provider of
 //! its own.
 //!
-//! A TLS stream is a [`tunnel`](crate::session::tunnel), with what is said there. Beyond that:
+//! A TLS stream is a [`tunnel()`](crate::session::tunnel()), with what is said there. Beyond that:
 //!
 //! - `close_notify` goes out before the stream below ends: after a [`shutdown`](Stream::shutdown) or
 //!   [`disconnect`](Stream::disconnect), and when the last handle goes with nothing on its way.
@@ -14,7 +14,8 @@
 //! - Keys that the peer changes, and its alerts, are answered without waiting for anybody to read or write.
 //! - What the peer gets wrong is an error of kind [`InvalidData`](io::ErrorKind::InvalidData) that says what,
 //!   without an errno; the first to meet it finds a [`rustls::Error`] inside. The peer is told by an alert, and only this connection ends.
-//! - Memory is bounded: a record each way and what [`writev`](Stream::writev) seals at once, 64 KiB.
+//! - Memory is bounded: 64 KiB that have arrived, two records that were opened, and 64 KiB that
+//!   [`writev`](Stream::writev) seals at once.
 //!
 //! # Examples
 //! ```no_run

@@ -368,12 +368,9 @@ fn curl_gets_what_it_asks_for() {
     let Some(curl) = counterpart::find("curl") else {
         return;
     };
-    let site = Site::new();
+    let (site, directory) = (Site::new(), temporary_directory());
     let get = |arguments: &[&str], target: &str| {
-        let output = site.root.path().join("..").join(format!(
-            "{}.curl",
-            site.root.path().file_name().unwrap_or_default().display()
-        ));
+        let output = directory.path().join("output");
         let mut command = Command::new(&curl);
         command.args(["--silent", "--show-error", "--noproxy", "*", "--output"]);
         command.arg(&output).args(["--write-out", "%{http_code}"]);

@@ -4,13 +4,16 @@
     reason = "what several tests do is a test in all but its attribute"
 )]
 
+use std::io::{self, IoSlice, IoSliceMut, Read as _};
+
 use rustix::io::Errno;
-use tevent::Context;
+use tevent::{Context, Request};
 use tevent_tests::contract::{
     self, done, expect_nothing_left, expect_rest, fails, gives_back, pattern, seal, unseal,
 };
 use tevent_tests::security_layer::{TOKEN_MAX, security_layer};
 use tevent_tests::settle;
+use tsocket::session::{self, Closed, Io, Limits, Session, Tunnel};
 use tsocket::{Stream, memory};
 
 fn sealed(ctx: &Context) -> (Stream, Stream) {
@@ -154,4 +157,136 @@ fn a_stream_in_use_is_not_taken() {
         Some(Errno::BUSY.raw_os_error())
     );
     drop(other);
+}
+
+/// Each side says a letter and waits for one; from then on bytes travel as they are.
+#[derive(Default)]
+struct Greeting {
+    heard: Option<u8>,
+    opened: Vec<u8>,
+    ended: bool,
+}
+
+impl Session for Greeting {
+    fn receive(&mut self, bytes: &mut [u8], _: &Io) -> io::Result<usize> {
+        let (greeting, rest) = match self.heard {
+            None => bytes.split_at(1),
+            Some(_) => (&[][..], &*bytes),
+        };
+        if let Some(letter) = greeting.first() {
+            if !letter.is_ascii_uppercase() {
+                return Err(Errno::PROTO.into());
+            }
+            self.heard = Some(*letter);
+        }
+        self.opened.extend_from_slice(rest);
+        Ok(bytes.len())
+    }
+
+    fn closed(&mut self, _: Closed<'_>) {
+        self.ended = true;
+    }
+}
+
+impl Tunnel for Greeting {
+    fn read(&mut self, buffers: &mut [IoSliceMut<'_>]) -> usize {
+        let mut opened = &self.opened[..];
+        let read = opened.read_vectored(buffers).unwrap();
+        self.opened.drain(..read);
+        read
+    }
+
+    fn pending(&self) -> usize {
+        self.opened.len()
+    }
+
+    fn end(&self) -> Option<io::Result<()>> {
+        self.ended.then_some(Ok(()))
+    }
+
+    fn write(&mut self, buffers: &[IoSlice<'_>], io: &Io) -> io::Result<usize> {
+        io.send(&*buffers[0])?;
+        Ok(buffers[0].len())
+    }
+
+    fn is_negotiating(&self) -> bool {
+        self.heard.is_none()
+    }
+}
+
+fn greet(ctx: &Context, stream: Stream, letter: u8) -> Request<(Stream, Option<u8>)> {
+    let make = |io: &Io| {
+        io.send([letter]).unwrap();
+        Greeting::default()
+    };
+    session::negotiate(
+        ctx,
+        stream,
+        "greeting",
+        Limits::default(),
+        make,
+        |greeting| greeting.heard,
+    )
+}
+
+#[test]
+fn a_stream_is_given_once_both_sides_agree() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::stream_pair(&ctx);
+    let near = greet(&ctx, near, b'N');
+    settle(&ctx);
+    assert!(!near.is_finished());
+    assert!(ctx.dump().to_string().contains("greeting"));
+    let (far, heard) = done(&ctx, greet(&ctx, far, b'F'));
+    assert_eq!(heard, Some(b'N'));
+    done(&ctx, far.writev(&b"right behind it"[..]));
+    let (near, heard) = done(&ctx, near);
+    assert_eq!(heard, Some(b'F'));
+    assert_eq!(&*done(&ctx, near.read(100)), b"right behind it");
+    done(&ctx, near.writev(vec![b"and ".to_vec(), b"back".to_vec()]));
+    assert_eq!(done(&ctx, far.readv(vec![0; 8])), b"and back");
+    drop(far);
+    assert!(done(&ctx, near.read(1)).is_empty());
+    drop(near);
+    expect_nothing_left(&ctx);
+}
+
+#[test]
+fn sides_that_do_not_agree_are_closed() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::stream_pair(&ctx);
+    done(&ctx, far.writev(&b"what?"[..]));
+    fails(&ctx, greet(&ctx, near, b'N'), Errno::PROTO);
+    assert_eq!(&*done(&ctx, far.read(10)), b"N");
+    assert!(done(&ctx, far.read(10)).is_empty());
+
+    let (near, far) = memory::stream_pair(&ctx);
+    drop(far);
+    fails(&ctx, greet(&ctx, near, b'N'), Errno::PIPE);
+
+    let (near, far) = memory::stream_pair(&ctx);
+    let late = greet(&ctx, near, b'N');
+    late.set_timeout(std::time::Duration::from_millis(1));
+    fails(&ctx, late, Errno::TIMEDOUT);
+    assert_eq!(done(&ctx, far.readv(vec![0; 1])), b"N");
+    assert!(done(&ctx, far.read(10)).is_empty());
+    expect_nothing_left(&ctx);
+}
+
+#[test]
+fn a_tunnel_moves_with_its_stream() {
+    let (here, there) = (Context::new().unwrap(), Context::new().unwrap());
+    let (near, far) = sealed(&here);
+    let far = far.move_to(&there).unwrap();
+    done(&there, far.writev(token(b"before")));
+    let near = near.move_to(&there).unwrap();
+    let read = near.readv(vec![0; 11]);
+    done(&there, far.writev(token(b"after")));
+    assert_eq!(done(&there, read), b"beforeafter");
+    let monitored = near.monitor();
+    settle(&there);
+    assert!(!monitored.is_finished());
+    drop(far);
+    done(&there, monitored);
+    expect_nothing_left(&here);
 }

@@ -160,20 +160,21 @@ fn s_client_talks_to_our_server() {
     }
 }
 
-/// Connects to a server that is only just starting.
-fn reach(ctx: &Context, port: &str) -> Stream {
+/// Connects to a server that is only just starting; nothing if it ends instead.
+fn reach(ctx: &Context, peer: &mut Peer, port: &str) -> Option<Stream> {
     let port = port.parse().unwrap();
     let address = Address::from_strings(Family::Ip, Some("127.0.0.1"), port).unwrap();
-    loop {
+    while peer.0.try_wait().unwrap().is_none() {
         match end_of(ctx, connect_tcp(ctx, &address, &ConnectOptions::default())) {
-            Ok(stream) => return stream,
+            Ok(stream) => return Some(stream),
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{error}"),
         }
         done(ctx, wakeup(ctx, ctx.now() + Duration::from_millis(10)));
     }
+    None
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, for now.
 fn free_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port().to_string()
@@ -184,15 +185,21 @@ fn with_s_server(
     ctx: &Context,
     version: &'static rustls::SupportedProtocolVersion,
 ) -> Option<(Peer, Stream, TlsInfo)> {
-    let port = free_port();
     let (cert, key) = (file("server.pem"), file("server.key"));
-    let mut arguments = vec!["s_server", "-quiet", "-accept", &port, "-naccept", "1"];
-    arguments.extend(["-cert", &cert, "-key", &key]);
-    let peer = Peer::start("openssl", &arguments)?;
-    let plain = reach(ctx, &port);
-    let config = Arc::new(client_with(None, &[version]));
-    let (stream, info) = done(ctx, connect(ctx, plain, config, localhost()));
-    Some((peer, stream, info))
+    for _ in 0..10 {
+        let port = free_port();
+        let mut arguments = vec!["s_server", "-quiet", "-accept", &port, "-naccept", "1"];
+        arguments.extend(["-cert", &cert, "-key", &key]);
+        let mut peer = Peer::start("openssl", &arguments)?;
+        // Another test may have been given the port meanwhile.
+        let Some(plain) = reach(ctx, &mut peer, &port) else {
+            continue;
+        };
+        let config = Arc::new(client_with(None, &[version]));
+        let (stream, info) = done(ctx, connect(ctx, plain, config, localhost()));
+        return Some((peer, stream, info));
+    }
+    panic!("the server does not start");
 }
 
 #[test]

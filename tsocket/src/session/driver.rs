@@ -10,7 +10,7 @@ use crate::errors;
 /// A session and what a transport has to keep for it, without a transport: whoever has bytes hands
 /// them in, and takes out what is to be sent.
 ///
-/// [`run`](super::run) and [`tunnel`](super::tunnel) use one, so a session cannot tell by hand from in earnest.
+/// [`run()`](super::run()) and [`tunnel()`](super::tunnel()) use one, so a session cannot tell by hand from in earnest.
 ///
 /// # Examples
 /// See [`session`](super).

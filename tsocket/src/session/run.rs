@@ -1,4 +1,4 @@
-//! [`run`], a session carried over a stream.
+//! [`run()`], a session carried over a stream.
 
 use std::cell::{Cell, RefCell};
 use std::io;

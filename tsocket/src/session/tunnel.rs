@@ -1,4 +1,4 @@
-//! [`tunnel`], a session whose other side is bytes, as a stream over a stream.
+//! [`tunnel()`], a session whose other side is bytes, as a stream over a stream.
 
 mod layer;
 mod negotiate;
@@ -51,7 +51,7 @@ pub trait Tunnel: Session {
         Ok(false)
     }
 
-    /// Whether the two sides still negotiate, so that nothing can be written yet: see [`negotiate`].
+    /// Whether the two sides still negotiate, so that nothing can be written yet: see [`negotiate()`].
     fn is_negotiating(&self) -> bool {
         false
     }

@@ -11,7 +11,7 @@ use rustls::{Connection, Error, ServerConfig};
 use crate::errors;
 use crate::session::{Closed, Io, Session, Tunnel};
 
-/// How much is opened before it has to be read, in bytes: what rustls keeps.
+/// With more than this opened, rustls takes nothing until it is read, in bytes.
 const OPENED_MAX: usize = 16 << 10;
 
 pub(super) struct Tls {
@@ -154,7 +154,7 @@ impl Session for Tls {
     fn receive(&mut self, bytes: &mut [u8], io: &Io) -> io::Result<usize> {
         let mut rest = &*bytes;
         let mut received = Ok(());
-        while received.is_ok() && !rest.is_empty() && self.opened < OPENED_MAX {
+        while received.is_ok() && !rest.is_empty() && self.opened <= OPENED_MAX {
             if self.ended.is_some() {
                 // What follows the end means nothing.
                 rest = &[];

@@ -12,8 +12,8 @@ use crate::session::Driver;
 use crate::stream::{StreamOps, Transport};
 use crate::{Address, Credentials, errors};
 
-/// The most that is received at once, in bytes: a record of TLS and some more.
-const RECEIVED_LEN: usize = 20 << 10;
+/// The most that is received at once, in bytes: four records of TLS.
+const RECEIVED_LEN: usize = 64 << 10;
 
 /// How many times in a row the stream below is read from for the sake of one attempt: a peer that
 /// sends nothing for a reader must not keep the loop.

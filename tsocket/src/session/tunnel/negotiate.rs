@@ -1,4 +1,4 @@
-//! [`negotiate`], a stream once both sides of its tunnel agree.
+//! [`negotiate()`], a stream once both sides of its tunnel agree.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
@@ -14,7 +14,7 @@ use crate::session::{Driver, Io, Limits};
 use crate::stream::{Stream, StreamOps as _};
 
 /// A stream through the tunnel that `make` makes, once its two sides agree: as
-/// [`tunnel`](super::tunnel), for one that [negotiates](Tunnel::is_negotiating) first.
+/// [`tunnel()`](super::tunnel()), for one that [negotiates](Tunnel::is_negotiating) first.
 ///
 /// `kind` is what the request is called where people look for it.
 ///
