@@ -18,6 +18,10 @@ use super::localhost;
 /// How many events one wait brings, at least.
 const EVENTS: usize = 256;
 
+/// Why clients can connect, and talk.
+const LISTENS: &str = "the server listens";
+const CONNECTED: &str = "it is connected";
+
 /// Why an address has a number and a port.
 const INET: &str = "it is one of IPv4";
 
@@ -35,9 +39,11 @@ async fn answer(
         if chunk.is_empty() {
             return Ok(());
         }
-        while *chunk == *SOURCE {
-            let written = stream.writev(vec![7; 64 * 1024]).await?;
-            flooded.set(flooded.get() + written.len());
+        if *chunk == *SOURCE {
+            loop {
+                let written = stream.writev(vec![7; 64 * 1024]).await?;
+                flooded.set(flooded.get() + written.len());
+            }
         }
         flooded.set(flooded.get() + chunk.len());
         if chunk.len() == 1 {
@@ -74,15 +80,15 @@ fn expect_fair(ctx: &Context, share_max: usize, flood: fn(TcpStream, &AtomicBool
     let (server, at) = answering(ctx, &answers, &flooded);
     let mut clients: Vec<_> = (0..count)
         .map(|_| {
-            let client = TcpStream::connect(at).unwrap();
-            client.set_nodelay(true).unwrap();
+            let client = TcpStream::connect(at).expect(LISTENS);
+            client.set_nodelay(true).expect("a socket can do that");
             settle(ctx);
             client
         })
         .collect();
     let is_over = Arc::new(AtomicBool::new(false));
-    let peer = TcpStream::connect(at).unwrap();
-    let closing = peer.try_clone().unwrap();
+    let peer = TcpStream::connect(at).expect(LISTENS);
+    let closing = peer.try_clone().expect("a descriptor is left");
     let flooding = {
         let is_over = is_over.clone();
         thread::spawn(move || flood(peer, &is_over))
@@ -94,23 +100,23 @@ fn expect_fair(ctx: &Context, share_max: usize, flood: fn(TcpStream, &AtomicBool
     let start = (ctx.stats().waits, flooded.get());
     for turn in 1..=4 {
         for client in &mut clients {
-            client.write_all(b"?").unwrap();
+            client.write_all(b"?").expect(CONNECTED);
         }
         let before = ctx.stats().waits;
         run_to(ctx, || answers.get() == turn * count);
         rounds.push(ctx.stats().waits - before);
         for client in &mut clients {
-            client.read_exact(&mut [0]).unwrap();
+            client.read_exact(&mut [0]).expect(CONNECTED);
         }
     }
-    let waits = usize::try_from(ctx.stats().waits - start.0).unwrap();
+    let waits = usize::try_from(ctx.stats().waits - start.0).expect("not so many");
     let share = (flooded.get() - start.1) / (waits + 1);
     is_over.store(true, Ordering::Relaxed);
     drop(server);
     closing.shutdown(Shutdown::Both).ok();
-    flooding.join().unwrap();
+    flooding.join().expect("it does not panic");
     // The wait that finds them, one more for each answer that did not fit, and one that had begun.
-    let most = u64::try_from(2 + count / EVENTS).unwrap();
+    let most = u64::try_from(2 + count / EVENTS).expect("not so many");
     assert!(rounds.iter().all(|round| *round <= most), "{rounds:?}");
     assert!(
         share <= share_max,
