@@ -23,11 +23,6 @@ const BUFFER_COUNT_MAX: usize = 1024;
 /// for as long as the loop lets a chain of completions go on.
 const SHARE: usize = 64 * 1024;
 
-/// How many bytes are written before the others have their turn: a peer that takes without end would
-/// otherwise be written to for as long. More than is read, because asking the kernel for a turn is a call
-/// of its own.
-const WRITE_SHARE: usize = 4 * SHARE;
-
 /// A connected stream socket.
 ///
 /// Level-triggered: what a call has left in the kernel is told again, so a read that comes back short
@@ -42,12 +37,10 @@ struct BsdStream {
     readable: bool,
     /// How many bytes were read since it was last told.
     taken: usize,
-    /// How many bytes were written since anything was last told.
-    given: usize,
     ended: bool,
     /// Whether an error, or the end of both directions, was told.
     failed: bool,
-    /// Whether a write has come back short or used up the share, and nothing was told since.
+    /// Whether a write has come back short, and nothing was told since.
     write_awaited: bool,
 }
 
@@ -76,7 +69,6 @@ pub(crate) fn with_passing(
             passing,
             readable: false,
             taken: 0,
-            given: 0,
             ended: false,
             failed: false,
             write_awaited: false,
@@ -143,10 +135,7 @@ impl StreamOps for BsdStream {
             self.send(buffers)
         });
         match sent {
-            Ok(len) if len == offered && self.given.saturating_add(len) < WRITE_SHARE => {
-                self.given += len;
-                Ok(len)
-            }
+            Ok(len) if len == offered => Ok(len),
             Ok(_) | Err(Errno::AGAIN) => {
                 self.watched.ask_write()?;
                 self.write_awaited = true;
@@ -194,7 +183,6 @@ impl StreamOps for BsdStream {
 
     fn told(&mut self, readiness: Readiness) -> Readiness {
         self.failed |= readiness.intersects(Readiness::ERROR);
-        self.given = 0;
         if readiness.intersects(Readiness::READ | Readiness::ERROR) {
             self.readable = true;
             self.taken = 0;

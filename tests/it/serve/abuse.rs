@@ -138,8 +138,8 @@ fn beside_a_flood_everybody_else_is_served_once_per_round() {
 #[test]
 fn beside_a_peer_that_takes_without_end_everybody_else_is_served_once_per_round() {
     on_every_backend(|ctx| {
-        // What is written before the others have their turn, and the write that reaches it.
-        expect_fair(ctx, 320 * 1024, |mut peer, is_over| {
+        // As many writes as a round lets go on; each brings what the peer takes meanwhile.
+        expect_fair(ctx, Context::RUN_BUDGET * 64 * 1024, |mut peer, is_over| {
             peer.write_all(SOURCE).unwrap();
             let mut room = vec![0; 1 << 20];
             while !is_over.load(Ordering::Relaxed) && matches!(peer.read(&mut room), Ok(1..)) {}
