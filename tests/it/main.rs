@@ -22,6 +22,7 @@ mod foreign_loop;
 mod futures;
 mod groups;
 mod handlers;
+mod hostile;
 mod immediates;
 mod intervals;
 mod leaving;

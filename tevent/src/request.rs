@@ -1,5 +1,6 @@
 //! [`Request`], one asynchronous computation with one result, beside its [`Completer`].
 
+mod cleanup;
 mod ended;
 mod held;
 mod node;
@@ -283,7 +284,7 @@ impl<T: 'static, E: 'static> Completer<T, E> {
 
     /// Has `hook` run when the request ends in whichever way, before its completion.
     ///
-    /// Several hooks run in the order in which they were added, each once.
+    /// Several hooks run in the order in which they were added, each once, also behind one that panics.
     #[doc(alias = "tevent_req_set_cleanup_fn")]
     pub fn on_cleanup(&self, hook: impl FnOnce(End) + 'static) {
         if let Some(node) = &self.node {

@@ -16,7 +16,7 @@ use crate::rig::daemon::{Daemon, Kind, Program, temporary_directory};
 use crate::rig::patience::{LIMIT, scale, tell};
 use crate::rig::pattern::Random;
 
-const HTTPD: Program = Program {
+pub(crate) const HTTPD: Program = Program {
     name: "httpd",
     path: env!("CARGO_BIN_EXE_httpd"),
 };

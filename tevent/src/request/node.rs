@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use super::held::Deadline;
 use super::notice::Notice;
-use super::{End, Ended, Work};
+use super::{End, Ended, Work, cleanup};
 use crate::context::{Context, WeakContext};
 use crate::dump::Progress;
 use crate::group::Keeper;
@@ -49,7 +49,7 @@ enum Sink<T, E> {
 struct Extras {
     deadline: Option<Token>,
     cancel: Cancel,
-    cleanup: Vec<Box<dyn FnOnce(End)>>,
+    cleanup: Vec<cleanup::Hook>,
     keeper: Option<Keeper>,
     progress: Option<Progress>,
     notice: Option<Notice>,
@@ -288,13 +288,12 @@ impl<T: 'static, E: 'static> Node<T, E> {
         }
         // The end says more than what was still to be told.
         drop(extras.notice.take());
-        for hook in mem::take(&mut extras.cleanup) {
-            hook(end);
-        }
+        let panicked = cleanup::run_all(mem::take(&mut extras.cleanup), end);
         if extras.keeper.is_some() && end != End::Dropped {
             let replaced = self.body.borrow_mut().extras.replace(extras);
             drop(replaced);
         }
+        panicked.raise();
     }
 
     /// Puts a finished request in line if it has a completion; returns the waker to wake if it has
@@ -397,7 +396,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
         }
     }
 
-    pub(crate) fn add_cleanup(&self, hook: Box<dyn FnOnce(End)>) {
+    pub(crate) fn add_cleanup(&self, hook: cleanup::Hook) {
         if !self.is_over() {
             self.with_extras(|extras| extras.cleanup.push(hook));
         }

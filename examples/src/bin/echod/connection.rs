@@ -1,12 +1,12 @@
-//! One connection: read, write the same back, until there is a reason to end.
+//! One connection: TLS if it is for that, then read, write the same back, until there is a reason to end.
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::io;
 use std::rc::{Rc, Weak};
 
-use tevent::{Completer, End, Request, Work};
-use tevent_examples::Daemon;
+use tevent::{Completer, Context, End, Request, Work};
+use tevent_examples::{Daemon, Handshake, TlsServer};
 use tsocket::{Address, Chunk, Failed, Stream, pdu};
 
 use crate::options::Mode;
@@ -26,7 +26,9 @@ pub(crate) struct Connection {
     daemon: Weak<Daemon>,
     mode: Mode,
     peer: Address,
-    stream: Stream,
+    // None before the TLS handshake is over.
+    stream: OnceCell<Stream>,
+    handshake: Cell<Option<Handshake>>,
     completer: Cell<Option<Completer<()>>>,
     read: Cell<Option<Request<Chunk>>>,
     write: Cell<Option<Writing>>,
@@ -48,6 +50,7 @@ impl Connection {
     pub(crate) fn start(
         daemon: &Rc<Daemon>,
         mode: Mode,
+        tls: &Option<TlsServer>,
         stream: Stream,
         peer: Address,
     ) -> Request<()> {
@@ -56,7 +59,8 @@ impl Connection {
             daemon: Rc::downgrade(daemon),
             mode,
             peer,
-            stream,
+            stream: OnceCell::new(),
+            handshake: Cell::new(None),
             completer: Cell::new(None),
             read: Cell::new(None),
             write: Cell::new(None),
@@ -72,17 +76,45 @@ impl Connection {
         });
         completer.set_work(connection.clone(), 0);
         connection.completer.set(Some(completer));
-        match mode {
-            Mode::Source => connection.write_source(),
-            Mode::Echo | Mode::Frame | Mode::Sink => connection.read(),
+        match tls {
+            Some(tls) => connection.shake_hands(daemon.context(), tls, stream),
+            None => connection.begin(stream),
         }
         request
     }
 
+    fn shake_hands(self: &Rc<Self>, ctx: &Context, tls: &TlsServer, stream: Stream) {
+        let weak = Rc::downgrade(self);
+        let handshake = tls.accept(ctx, stream).on_done(move |result| {
+            let Some(connection) = weak.upgrade() else {
+                return;
+            };
+            drop(connection.handshake.take());
+            match result {
+                Ok((stream, _)) => connection.begin(stream),
+                Err(error) => connection.end(&format_args!("TLS handshake: {error}")),
+            }
+        });
+        self.handshake.set(Some(handshake));
+    }
+
+    fn begin(self: &Rc<Self>, stream: Stream) {
+        self.stream.get_or_init(|| stream);
+        match self.mode {
+            Mode::Source => self.write_source(),
+            Mode::Echo | Mode::Frame | Mode::Sink => self.read(),
+        }
+    }
+
+    fn stream(&self) -> &Stream {
+        let stream = self.stream.get();
+        stream.expect("nothing is read or written before the handshake is over")
+    }
+
     fn read(self: &Rc<Self>) {
         let read = match self.mode {
-            Mode::Frame => self.stream.read_pdu(pdu::u32_be(MAX_FRAME_LEN)),
-            Mode::Echo | Mode::Sink | Mode::Source => self.stream.read(READ_LEN),
+            Mode::Frame => self.stream().read_pdu(pdu::u32_be(MAX_FRAME_LEN)),
+            Mode::Echo | Mode::Sink | Mode::Source => self.stream().read(READ_LEN),
         };
         let weak = Rc::downgrade(self);
         self.read.set(Some(read.on_done(move |result| {
@@ -108,7 +140,7 @@ impl Connection {
     fn write(self: &Rc<Self>, chunk: Chunk) {
         self.count(chunk.len());
         let weak = Rc::downgrade(self);
-        let write = self.stream.writev(chunk).on_done(move |result| {
+        let write = self.stream().writev(chunk).on_done(move |result| {
             if let Some(connection) = weak.upgrade() {
                 connection.write_done(result);
             }
@@ -119,7 +151,7 @@ impl Connection {
     fn write_source(self: &Rc<Self>) {
         self.count(SOURCE.len());
         let weak = Rc::downgrade(self);
-        let write = self.stream.writev(&SOURCE[..]).on_done(move |result| {
+        let write = self.stream().writev(&SOURCE[..]).on_done(move |result| {
             if let Some(connection) = weak.upgrade() {
                 connection.write_done(result);
             }
@@ -152,8 +184,13 @@ impl Connection {
     fn end(self: &Rc<Self>, reason: &(impl fmt::Display + ?Sized)) {
         self.reason.get_or_init(|| reason.to_string());
         drop(self.read.take());
+        let Some(stream) = self.stream.get() else {
+            drop(self.handshake.take());
+            self.ended();
+            return;
+        };
         let weak = Rc::downgrade(self);
-        let disconnect = self.stream.disconnect().on_done(move |_| {
+        let disconnect = stream.disconnect().on_done(move |_| {
             // Closed is closed: an error here would only say that it was closed before.
             if let Some(connection) = weak.upgrade() {
                 connection.ended();
@@ -182,6 +219,9 @@ impl Connection {
 impl Work for Connection {
     /// A limit has ended it, or the drain time is over.
     fn stopped(self: Rc<Self>, _: usize, _: End) {
-        self.stream.abort();
+        drop(self.handshake.take());
+        if let Some(stream) = self.stream.get() {
+            stream.abort();
+        }
     }
 }

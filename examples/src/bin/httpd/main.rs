@@ -38,7 +38,7 @@ fn serve() -> Result<(), String> {
     let common = &options.common;
     let daemon = Daemon::new("httpd", common.is_verbose, common.limits())?;
     let opened = Opened::for_one_thread(&common.listen)?;
-    for socket in opened.shares.into_iter().flatten() {
+    for (_, socket) in opened.shares.into_iter().flatten() {
         let (weak, root) = (Rc::downgrade(&daemon), root.clone());
         let accepting = daemon.serve(socket, move |stream, peer| {
             let daemon = weak.upgrade().expect("it runs this");
