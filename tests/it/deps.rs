@@ -62,10 +62,23 @@ const DIRECT: [(&str, &[&str]); 4] = [
 const DAEMONS: [&str; 4] = ["httparse", "httpdate", "lexopt", "percent-encoding"];
 
 /// The features that users choose, and the crates that each brings with it.
-const OPTIONAL: [(&str, &str, &[&str]); 4] = [
+const OPTIONAL: [(&str, &str, &[&str]); 5] = [
     ("tsocket", "bytes", &["bytes"]),
     ("tsocket", "contract-tests", &[]),
     ("tsocket", "futures-io", &["futures-io"]),
+    (
+        "tsocket",
+        "rustls",
+        &[
+            "once_cell",
+            "rustls",
+            "rustls-pki-types",
+            "rustls-webpki",
+            "subtle",
+            "untrusted",
+            "zeroize",
+        ],
+    ),
     (
         "tevent-examples",
         "tls",

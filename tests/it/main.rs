@@ -42,6 +42,7 @@ mod npa_porting;
 mod npa_values;
 mod npa_vectors;
 mod own_kinds;
+mod own_stream;
 mod pdu;
 mod pool;
 mod porting;

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, IoSlice};
 use std::rc::Rc;
 
-use tevent::{Completer, Context, End, Queue, Readiness, Request, WeakContext, Work};
+use tevent::{Completer, Context, End, Readiness, Request, WeakContext, Work};
 
 pub use ops::{DatagramOps, Received};
 
@@ -16,7 +16,7 @@ use crate::buffers::{Parts, WriteBuffers};
 use crate::chunk::{Chunk, Pool};
 use crate::ready::{Front, Ready};
 use crate::slot::holds;
-use crate::{Address, Failed, errors, queued};
+use crate::{Address, Failed, errors};
 
 /// How many empty datagrams are skipped in one go, so that a flood of them starves nobody.
 const SKIP_BUDGET: usize = 64;
@@ -175,40 +175,6 @@ impl Datagram {
             buffers,
             to: to.cloned(),
             completer,
-        });
-        request
-    }
-
-    /// As [`send_to`](Self::send_to), when it is its turn in `queue`, which it holds until it is done.
-    ///
-    /// # Errors
-    /// `ECANCELED`, with the buffers, if the queue is dropped first; else as for
-    /// [`send_to`](Self::send_to).
-    #[doc(alias = "tdgram_sendto_queue_send")]
-    #[doc(alias = "tdgram_sendto_queue_recv")]
-    #[track_caller]
-    pub fn send_to_queued<B: WriteBuffers>(
-        &self,
-        queue: &Queue,
-        buffers: B,
-        to: Option<&Address>,
-    ) -> Request<B, Failed<B>> {
-        let (request, completer) = Request::pair(&self.core.ctx, "send to queued");
-        let (datagram, to) = (self.clone(), to.cloned());
-        queued::wait_for_turn(queue, completer, move |turn, completer| match turn {
-            Ok(turn) => {
-                queued::hold(&completer, (turn, datagram.clone()));
-                datagram.send_with(SendOne {
-                    buffers,
-                    to,
-                    completer,
-                });
-            }
-            Err(error) => completer.error(Failed {
-                error,
-                buffers,
-                transferred: 0,
-            }),
         });
         request
     }
