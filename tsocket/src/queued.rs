@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 
 use tevent::{Charge, Completer, End, Queue, QueueEntry, Work};
 
+use crate::Failed;
 use crate::buffers::{Parts, WriteBuffers};
 
 /// Begins the operation of `completer` when it is its turn: `begin` gets the turn, or why there is
@@ -41,8 +42,39 @@ pub(crate) fn wait_for_turn<T: 'static, E: 'static>(
         .set(Some(Box::new(move |turn| begin(turn, completer))));
 }
 
+/// Has `begin` write `buffers` on `endpoint` when it is its turn; their bytes are charged to the queue
+/// until the request has ended.
+pub(crate) fn write<H: Clone + 'static, B: WriteBuffers>(
+    queue: &Queue,
+    endpoint: &H,
+    buffers: B,
+    completer: Completer<B, Failed<B>>,
+    begin: impl FnOnce(&H, B, Completer<B, Failed<B>>) + 'static,
+) {
+    let charge = match charge(queue, &buffers) {
+        Ok(charge) => charge,
+        Err(error) => return give_back(error, buffers, completer),
+    };
+    let endpoint = endpoint.clone();
+    wait_for_turn(queue, completer, move |turn, completer| match turn {
+        Ok(turn) => {
+            hold(&completer, (turn, endpoint.clone(), charge));
+            begin(&endpoint, buffers, completer);
+        }
+        Err(error) => give_back(error, buffers, completer),
+    });
+}
+
+fn give_back<B: 'static>(error: io::Error, buffers: B, completer: Completer<B, Failed<B>>) {
+    completer.error(Failed {
+        error,
+        buffers,
+        transferred: 0,
+    });
+}
+
 /// Charges what `buffers` hold to `queue`; what is too much for any write the write refuses.
-pub(crate) fn charge(queue: &Queue, buffers: &impl WriteBuffers) -> io::Result<Charge> {
+fn charge(queue: &Queue, buffers: &impl WriteBuffers) -> io::Result<Charge> {
     let mut parts = Parts::skipping(0);
     buffers.parts(&mut parts);
     let (_, len) = parts.extent();

@@ -28,33 +28,20 @@ impl Datagram {
         to: Option<&Address>,
     ) -> Request<B, Failed<B>> {
         let (request, completer) = Request::pair(&self.core.ctx, "send to queued");
-        let charge = match queued::charge(queue, &buffers) {
-            Ok(charge) => charge,
-            Err(error) => {
-                completer.error(Failed {
-                    error,
-                    buffers,
-                    transferred: 0,
-                });
-                return request;
-            }
-        };
-        let (datagram, to) = (self.clone(), to.cloned());
-        queued::wait_for_turn(queue, completer, move |turn, completer| match turn {
-            Ok(turn) => {
-                queued::hold(&completer, (turn, datagram.clone(), charge));
+        let to = to.cloned();
+        queued::write(
+            queue,
+            self,
+            buffers,
+            completer,
+            move |datagram, buffers, completer| {
                 datagram.send_with(SendOne {
                     buffers,
                     to,
                     completer,
                 });
-            }
-            Err(error) => completer.error(Failed {
-                error,
-                buffers,
-                transferred: 0,
-            }),
-        });
+            },
+        );
         request
     }
 

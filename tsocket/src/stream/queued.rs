@@ -48,29 +48,7 @@ impl Stream {
         buffers: B,
     ) -> Request<B, Failed<B>> {
         let (request, completer) = Request::pair(&self.core.ctx, "writev queued");
-        let charge = match queued::charge(queue, &buffers) {
-            Ok(charge) => charge,
-            Err(error) => {
-                completer.error(Failed {
-                    error,
-                    buffers,
-                    transferred: 0,
-                });
-                return request;
-            }
-        };
-        let stream = self.clone();
-        queued::wait_for_turn(queue, completer, move |turn, completer| match turn {
-            Ok(turn) => {
-                queued::hold(&completer, (turn, stream.clone(), charge));
-                stream.writev_with(buffers, completer);
-            }
-            Err(error) => completer.error(Failed {
-                error,
-                buffers,
-                transferred: 0,
-            }),
-        });
+        queued::write(queue, self, buffers, completer, Self::writev_with);
         request
     }
 }
