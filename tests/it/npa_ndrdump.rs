@@ -82,7 +82,7 @@ fn ndrdump_reads_what_we_write_and_writes_the_same() {
         let complaint = complaint(REPLY, &reply.encode(), &file("reply"));
         assert_eq!(complaint, None, "{reply:?}");
     }
-    let total = scaled(60, 10_000);
+    let total = scaled(300, 10_000);
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
         for index in 0..threads {
