@@ -292,7 +292,7 @@ fn reads_of(
     most: usize,
     mut piece: impl FnMut() -> usize,
 ) -> (Vec<Vec<u8>>, Option<i32>) {
-    let ctx = Context::new().unwrap();
+    let ctx = Context::new().expect("the system has a loop");
     let (pipe, raw) = pipe(&ctx);
     let (mut rest, mut raw) = (bytes, Some(raw));
     let mut given = Vec::new();
