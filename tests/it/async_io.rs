@@ -13,8 +13,8 @@ use futures_io::{AsyncRead, AsyncWrite};
 use rustix::io::Errno;
 use tevent::Context;
 use tevent_tests::contract::{
-    Ends, Kind, MEMORY, MESSAGE_OVER_UNIX, SOCKETPAIR, TCP4, done, end_of, expect_rest, fails,
-    on_every_backend, pattern,
+    Ends, Kind, MEMORY, MESSAGE_OVER_UNIX, SOCKETPAIR, Subject, TCP4, done, end_of, expect_rest,
+    fails, pattern, tell,
 };
 use tevent_tests::{expect_errno, settle};
 use tsocket::async_io::{AsyncStream, MAX_WRITE_LEN};
@@ -97,13 +97,13 @@ fn is_copied_to_its_end(ends: &Ends) {
 #[test]
 fn a_stream_is_copied_to_its_end() {
     for kind in [MEMORY, SOCKETPAIR, TCP4, MESSAGE_OVER_UNIX] {
-        on_every_backend(kind, is_copied_to_its_end);
+        tell(kind, is_copied_to_its_end);
     }
 }
 
 #[test]
 fn a_read_that_is_given_up_loses_nothing() {
-    on_every_backend(SOCKETPAIR, |ends| {
+    tell(SOCKETPAIR, |ends| {
         let Ends { ctx, near, far, .. } = ends;
         let mut io = AsyncStream::new(far.clone());
         let mut task = TaskContext::from_waker(Waker::noop());
@@ -131,7 +131,7 @@ fn a_read_that_is_given_up_loses_nothing() {
 
 #[test]
 fn a_write_is_taken_over_and_flushing_waits_for_it() {
-    on_every_backend(SOCKETPAIR, |ends| {
+    tell(SOCKETPAIR, |ends| {
         let Ends { ctx, near, far, .. } = ends;
         let mut io = AsyncStream::new(near.clone());
         let count = Arc::new(Count::default());
@@ -166,7 +166,7 @@ fn a_write_is_taken_over_and_flushing_waits_for_it() {
 
 #[test]
 fn an_error_of_what_was_taken_over_comes_with_the_next_call() {
-    on_every_backend(SOCKETPAIR, |ends| {
+    tell(SOCKETPAIR, |ends| {
         let Ends { ctx, near, far, .. } = ends;
         let mut io = AsyncStream::new(near.clone());
         let mut task = TaskContext::from_waker(Waker::noop());
@@ -193,7 +193,7 @@ fn an_error_of_what_was_taken_over_comes_with_the_next_call() {
 
 #[test]
 fn a_stream_without_half_close_is_closed_under_its_reader() {
-    on_every_backend(MESSAGE_OVER_UNIX, |ends| {
+    tell(MESSAGE_OVER_UNIX, |ends| {
         let Ends { ctx, near, far, .. } = ends;
         let mut io = AsyncStream::new(near.clone());
         let mut task = TaskContext::from_waker(Waker::noop());

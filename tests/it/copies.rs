@@ -6,7 +6,7 @@ use std::rc::Rc;
 use rustix::io::Errno;
 use tevent::{Context, Request};
 use tevent_tests::contract::{
-    self, Ends, Kind, done, end_of, expect_nothing_left, expect_rest, pattern,
+    self, Ends, Kind, Subject, done, end_of, expect_nothing_left, expect_rest, pattern,
 };
 use tevent_tests::{on_every_backend, settle};
 use tsocket::{COPY_BYTES, CopyFailed, Relayed, Stream, copy, memory, relay};

@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use rustix::io::Errno;
 use tevent::{Context, Queue, wakeup};
-use tevent_tests::contract::{self, Ends, Kind, end_of, expect_nothing_left};
+use tevent_tests::contract::{self, Ends, Kind, Subject, end_of, expect_nothing_left};
 use tevent_tests::{kernel_backends, within_limit};
 use tsocket::{Buffers, Parts, PartsMut, ReadBuffers, Stream, WriteBuffers, memory, pdu, relay};
 

@@ -7,7 +7,7 @@ use std::thread;
 use rustix::io::Errno;
 use tevent::{Context, Readiness};
 use tevent_tests::contract::{
-    self, Ends, Kind, done, expect_nothing_left, fails, gives_back, pattern,
+    self, Ends, Kind, Subject, done, expect_nothing_left, fails, gives_back, pattern,
 };
 use tevent_tests::{expect_errno, expect_panic, on_every_backend, settle};
 use tsocket::{Address, Refused, Stream, StreamOps, memory};

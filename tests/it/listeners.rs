@@ -5,7 +5,8 @@ use std::io;
 
 use tevent::{Context, Request};
 use tevent_tests::contract::has_ipv6;
-use tsocket::contract::listener::{CLAUSES, Kind, Listening, check};
+use tsocket::contract::listener::{Kind, Listening};
+use tsocket::contract::{Subject, check};
 use tsocket::{Address, Family, Stream, memory};
 use tsocket_bsd::{ConnectOptions, ListenOptions};
 
@@ -69,7 +70,7 @@ fn a_kind_that_is_not_here_is_held_to_nothing() {
         is_here: || false,
         ..Kind::new("absent", |_| unreachable!("it is not here"), connect)
     };
-    for clause in CLAUSES {
+    for clause in Kind::CLAUSES {
         check(absent, clause.name());
     }
 }

@@ -6,7 +6,8 @@ use std::os::unix::net::UnixStream;
 use rustix::io::Errno;
 use tevent::Context;
 use tevent_tests::contract::{
-    self, Ends, Kind, done, end_of, expect_nothing_left, expect_rest, fails, gives_back, pattern,
+    self, Ends, Kind, Subject, done, end_of, expect_nothing_left, expect_rest, fails, gives_back,
+    pattern,
 };
 use tevent_tests::{on_every_backend, settle};
 use tsocket::{Stream, memory};

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::io::Errno;
 use tevent::Context;
-use tevent_tests::contract::{self, done, end_of, fails, gives_back, pattern};
+use tevent_tests::contract::{self, Subject, done, end_of, fails, gives_back, pattern};
 use tevent_tests::{Random, scaled, settle};
 use tsocket::{Stream, memory, pdu};
 use tsocket_bsd::stream_from_fd;

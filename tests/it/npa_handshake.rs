@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Context, ManualClock, Request};
 use tevent_tests::contract::{
-    SOCKETPAIR, UNIX, done, end_of, expect_nothing_left, gives_back, pattern,
+    SOCKETPAIR, Subject, UNIX, done, end_of, expect_nothing_left, gives_back, pattern,
 };
 use tevent_tests::{everywhere, on_every_backend, settle};
 use tsocket::{Stream, memory};

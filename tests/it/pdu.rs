@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 use tevent::{Context, Request};
-use tevent_tests::contract::{Ends, MEMORY, SOCKETPAIR, done, expect_nothing_left, fails};
+use tevent_tests::contract::{Ends, MEMORY, SOCKETPAIR, Subject, done, expect_nothing_left, fails};
 use tevent_tests::{expect_panic, settle};
 use tsocket::{Chunk, memory};
 

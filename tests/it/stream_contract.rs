@@ -36,14 +36,15 @@ kinds! {
 
 #[test]
 fn a_kind_that_is_not_here_is_held_to_nothing() {
-    use tsocket::contract::stream::{CLAUSES, Kind, check};
+    use tsocket::contract::stream::Kind;
+    use tsocket::contract::{Subject, check};
 
     let absent = Kind {
         is_here: || false,
         ..Kind::new("absent", |_| unreachable!("it is not here"))
     };
-    assert!(CLAUSES.len() >= 49);
-    for clause in CLAUSES {
+    assert!(Kind::CLAUSES.len() >= 49);
+    for clause in Kind::CLAUSES {
         check(absent, clause.name());
     }
 }
@@ -51,7 +52,8 @@ fn a_kind_that_is_not_here_is_held_to_nothing() {
 #[test]
 fn a_kind_that_breaks_a_clause_is_found_out() {
     use tevent_tests::expect_panic;
-    use tsocket::contract::stream::{Kind, check};
+    use tsocket::contract::check;
+    use tsocket::contract::stream::Kind;
     use tsocket::memory;
 
     let unconnected = Kind::new("unconnected", |ctx| {

@@ -5,9 +5,9 @@ use std::net::{Ipv6Addr, TcpListener};
 
 use rustix::io::Errno;
 use tevent::Context;
-pub use tsocket::contract::stream::{Ends, Kind, on_every_backend};
+pub use tsocket::contract::stream::{Ends, Kind};
 pub use tsocket::contract::{
-    done, end_of, expect_nothing_left, expect_rest, fails, gives_back, pattern,
+    Subject, done, end_of, expect_nothing_left, expect_rest, fails, gives_back, pattern, tell,
 };
 use tsocket::{Address, Chaos, Family, Stream, chaos, memory};
 use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen, socketpair};

@@ -10,8 +10,9 @@
 //! [`stream`] is the suite of [`StreamOps`](crate::StreamOps), [`datagram`] that of
 //! [`DatagramOps`](crate::DatagramOps), [`listener`] that of [`ListenerOps`](crate::ListenerOps). Each is
 //! told of a kind, such as [`stream::Kind`], which says how two connected ends are made and what they
-//! can do, and tells its clauses of fresh ends on each back end of the platform. A clause that is broken panics, as a test does. The functions of this
-//! module are what the clauses are written with, and serve in tests of one's own.
+//! can do, and tells its clauses of fresh ends on each back end of the platform. A clause that is broken
+//! panics, as a test does. The functions of this module are what the clauses are written with, and serve
+//! in tests of one's own.
 #![expect(
     clippy::unwrap_used,
     reason = "a clause is a test in all but its attribute"
@@ -20,6 +21,7 @@
 pub mod datagram;
 pub mod listener;
 pub mod stream;
+mod suite;
 mod verbs;
 
 use std::panic::{self, AssertUnwindSafe};
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 use tevent::Context;
 
+pub use suite::{Clause, Subject, check, tell};
 pub use verbs::{
     done, end_of, expect_errno, expect_nothing_left, expect_rest, fails, gives_back, pattern,
     settle,

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use tevent::{Context, Queue};
-use tevent_tests::contract::{MESSAGE_OVER_MEMORY, done};
+use tevent_tests::contract::{MESSAGE_OVER_MEMORY, Subject, done};
 use tsocket::{Address, Datagram, Family, MAX_BUFFER_COUNT, Stream, memory, pdu};
 use tsocket_bsd::{DatagramOptions, FDS_MAX, FdPassing, datagram, datagram_from_fd};
 use tsocket_npa::MessageHeader;

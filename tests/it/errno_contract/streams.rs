@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use tevent::Context;
-use tevent_tests::contract::{Kind, MEMORY, SOCKETPAIR, TCP4, done, end_of};
+use tevent_tests::contract::{Kind, MEMORY, SOCKETPAIR, Subject, TCP4, done, end_of};
 use tevent_tests::settle;
 use tsocket::{Refused, Stream, pdu};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tevent::{Context, Queue};
-use tevent_tests::contract::{SOCKETPAIR, done, gives_back, on_every_backend};
+use tevent_tests::contract::{SOCKETPAIR, done, gives_back, tell};
 use tevent_tests::settle;
 use tsocket::pdu::{NextVector, VectorProgress};
 use tsocket::{Buffers, MAX_BUFFER_COUNT, PartsMut, ReadBuffers, memory};
@@ -52,7 +52,7 @@ impl NextVector for Packet {
 
 #[test]
 fn several_buffers_are_filled_by_one_vector_and_none_is_the_end() {
-    on_every_backend(SOCKETPAIR, |ends| {
+    tell(SOCKETPAIR, |ends| {
         let (ctx, near, far) = (&ends.ctx, &ends.near, &ends.far);
         done(ctx, near.writev(&b"\x02\x03abcde and more"[..]));
         let read = done(ctx, far.read_pdu_into(Packet::default()));

@@ -24,7 +24,7 @@ use std::io;
 
 use tevent::Context;
 
-use super::expect_nothing_left;
+use super::{Clause, Subject};
 use crate::{Address, Datagram};
 
 /// A kind of datagram endpoint, by what may be expected of it.
@@ -66,13 +66,6 @@ pub struct Ends {
     _keep: Box<dyn Any>,
 }
 
-/// One clause of the contract.
-#[derive(Clone, Copy, Debug)]
-pub struct Clause {
-    name: &'static str,
-    story: fn(&Ends),
-}
-
 impl Kind {
     /// A kind that is not connected, which this machine has.
     #[must_use]
@@ -83,26 +76,6 @@ impl Kind {
             is_here: || true,
             is_connected: false,
             len_max: 60_000,
-        }
-    }
-
-    /// Two endpoints of this kind on `ctx`.
-    ///
-    /// # Panics
-    /// If they cannot be made.
-    #[must_use]
-    #[track_caller]
-    pub fn ends(&self, ctx: &Context) -> Ends {
-        let Pair { near, far, keep } = match (self.make)(ctx) {
-            Ok(pair) => pair,
-            Err(error) => panic!("{}: two endpoints cannot be made: {error}", self.name),
-        };
-        Ends {
-            ctx: ctx.clone(),
-            near,
-            far,
-            kind: *self,
-            _keep: keep,
         }
     }
 }
@@ -127,40 +100,6 @@ impl Ends {
     }
 }
 
-impl Clause {
-    /// What it is called: a sentence about what every kind does, behind the chapter it belongs to.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-}
-
-/// Tells `story` of two endpoints of `kind`, once on each back end, and expects that nothing is left
-/// behind.
-///
-/// # Panics
-/// If the story does, does not end, or leaves something.
-#[track_caller]
-pub fn on_every_backend(kind: Kind, story: fn(&Ends)) {
-    if (kind.is_here)() {
-        super::on_every_backend(move |ctx| {
-            story(&kind.ends(ctx));
-            expect_nothing_left(ctx);
-        });
-    }
-}
-
-/// Holds `kind` to the clause `name`, on each back end.
-///
-/// # Panics
-/// If the clause is broken, or there is none of that name.
-#[track_caller]
-pub fn check(kind: Kind, name: &str) {
-    let clause = CLAUSES.iter().find(|clause| clause.name == name);
-    let clause = clause.unwrap_or_else(|| panic!("there is no clause {name}"));
-    on_every_backend(kind, clause.story);
-}
-
 /// Makes one test for each clause of the contract of datagrams, of the given [`Kind`].
 ///
 /// The tests are called like the clauses, so each kind wants a module of its own; see
@@ -175,7 +114,7 @@ macro_rules! datagram_contract {
             #[test]
             fn $clause() {
                 let name = concat!(stringify!($chapter), "::", stringify!($clause));
-                $crate::contract::datagram::check($kind, name);
+                $crate::contract::check($kind, name);
             }
         )*
     };
@@ -207,5 +146,27 @@ macro_rules! datagram_contract {
     };
 }
 
-/// Every clause of the contract.
-pub const CLAUSES: &[Clause] = datagram_contract! { @clauses table () };
+impl Subject for Kind {
+    type Ends = Ends;
+
+    const CLAUSES: &'static [Clause<Ends>] = datagram_contract! { @clauses table () };
+
+    fn is_present(&self) -> bool {
+        (self.is_here)()
+    }
+
+    #[track_caller]
+    fn ends(&self, ctx: &Context) -> Ends {
+        let Pair { near, far, keep } = match (self.make)(ctx) {
+            Ok(pair) => pair,
+            Err(error) => panic!("{}: two endpoints cannot be made: {error}", self.name),
+        };
+        Ends {
+            ctx: ctx.clone(),
+            near,
+            far,
+            kind: *self,
+            _keep: keep,
+        }
+    }
+}

@@ -25,7 +25,7 @@ use std::io;
 
 use tevent::{Context, Request};
 
-use super::expect_nothing_left;
+use super::{Clause, Subject};
 use crate::{Address, Listener, Stream};
 
 /// A kind of listener, by what may be expected of it.
@@ -60,13 +60,6 @@ pub struct Ends {
     _keep: Box<dyn Any>,
 }
 
-/// One clause of the contract.
-#[derive(Clone, Copy, Debug)]
-pub struct Clause {
-    name: &'static str,
-    story: fn(&Ends),
-}
-
 impl Kind {
     /// A kind that this machine has.
     #[must_use]
@@ -80,25 +73,6 @@ impl Kind {
             listen,
             connect,
             is_here: || true,
-        }
-    }
-
-    /// A listener of this kind on `ctx`.
-    ///
-    /// # Panics
-    /// If it cannot be made.
-    #[must_use]
-    #[track_caller]
-    pub fn ends(&self, ctx: &Context) -> Ends {
-        let Listening { listener, keep } = match (self.listen)(ctx) {
-            Ok(made) => made,
-            Err(error) => panic!("{}: a listener cannot be made: {error}", self.name),
-        };
-        Ends {
-            ctx: ctx.clone(),
-            listener,
-            kind: *self,
-            _keep: keep,
         }
     }
 }
@@ -131,39 +105,6 @@ impl fmt::Debug for Ends {
     }
 }
 
-impl Clause {
-    /// What it is called: a sentence about what every listener does.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-}
-
-/// Tells `story` of a listener of `kind`, once on each back end, and expects that nothing is left behind.
-///
-/// # Panics
-/// If the story does, does not end, or leaves something.
-#[track_caller]
-pub fn on_every_backend(kind: Kind, story: fn(&Ends)) {
-    if (kind.is_here)() {
-        super::on_every_backend(move |ctx| {
-            story(&kind.ends(ctx));
-            expect_nothing_left(ctx);
-        });
-    }
-}
-
-/// Holds `kind` to the clause `name`, on each back end.
-///
-/// # Panics
-/// If the clause is broken, or there is none of that name.
-#[track_caller]
-pub fn check(kind: Kind, name: &str) {
-    let clause = CLAUSES.iter().find(|clause| clause.name == name);
-    let clause = clause.unwrap_or_else(|| panic!("there is no clause {name}"));
-    on_every_backend(kind, clause.story);
-}
-
 /// Makes one test for each clause of the contract of listeners, of the given [`Kind`].
 ///
 /// The tests are called like the clauses, so each kind wants a module of its own; see
@@ -177,7 +118,7 @@ macro_rules! listener_contract {
         $(
             #[test]
             fn $clause() {
-                $crate::contract::listener::check($kind, stringify!($clause));
+                $crate::contract::check($kind, stringify!($clause));
             }
         )*
     };
@@ -203,5 +144,26 @@ macro_rules! listener_contract {
     };
 }
 
-/// Every clause of the contract.
-pub const CLAUSES: &[Clause] = listener_contract! { @clauses table () };
+impl Subject for Kind {
+    type Ends = Ends;
+
+    const CLAUSES: &'static [Clause<Ends>] = listener_contract! { @clauses table () };
+
+    fn is_present(&self) -> bool {
+        (self.is_here)()
+    }
+
+    #[track_caller]
+    fn ends(&self, ctx: &Context) -> Ends {
+        let Listening { listener, keep } = match (self.listen)(ctx) {
+            Ok(made) => made,
+            Err(error) => panic!("{}: a listener cannot be made: {error}", self.name),
+        };
+        Ends {
+            ctx: ctx.clone(),
+            listener,
+            kind: *self,
+            _keep: keep,
+        }
+    }
+}

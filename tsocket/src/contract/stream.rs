@@ -15,14 +15,15 @@
 //! ```
 //! Or all of them in one go:
 //! ```
-//! use tsocket::contract::stream::{CLAUSES, Kind, check};
+//! use tsocket::contract::stream::Kind;
+//! use tsocket::contract::{Subject, check};
 //! use tsocket::memory;
 //!
 //! let kind = Kind {
 //!     byte_count: 100_000,
 //!     ..Kind::new("mine", |ctx| Ok(memory::stream_pair(ctx)))
 //! };
-//! for clause in CLAUSES {
+//! for clause in Kind::CLAUSES {
 //!     check(kind, clause.name());
 //! }
 //! ```
@@ -40,7 +41,7 @@ use std::io;
 
 use tevent::Context;
 
-use super::{done, expect_nothing_left};
+use super::{Clause, Subject, done};
 use crate::{Chunk, Stream};
 
 /// The largest write that every kind has to take, in bytes: a message of the smallest length field
@@ -99,13 +100,6 @@ impl Ends {
     }
 }
 
-/// One clause of the contract.
-#[derive(Clone, Copy, Debug)]
-pub struct Clause {
-    name: &'static str,
-    story: fn(&Ends),
-}
-
 impl Kind {
     /// A kind of bytes with a half-close, which this machine has.
     #[must_use]
@@ -123,58 +117,6 @@ impl Kind {
             byte_count: 3 << 20,
         }
     }
-
-    /// Two ends of this kind on `ctx`.
-    ///
-    /// # Panics
-    /// If they cannot be made.
-    #[must_use]
-    #[track_caller]
-    pub fn ends(&self, ctx: &Context) -> Ends {
-        let (near, far) = match (self.connect)(ctx) {
-            Ok(ends) => ends,
-            Err(error) => panic!("{}: two ends cannot be made: {error}", self.name),
-        };
-        Ends {
-            ctx: ctx.clone(),
-            near,
-            far,
-            kind: *self,
-        }
-    }
-}
-
-impl Clause {
-    /// What it is called: a sentence about what every stream does, behind the chapter it belongs to.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-}
-
-/// Tells `story` of two ends of `kind`, once on each back end, and expects that nothing is left behind.
-///
-/// # Panics
-/// If the story does, does not end, or leaves something.
-#[track_caller]
-pub fn on_every_backend(kind: Kind, story: fn(&Ends)) {
-    if (kind.is_here)() {
-        super::on_every_backend(move |ctx| {
-            story(&kind.ends(ctx));
-            expect_nothing_left(ctx);
-        });
-    }
-}
-
-/// Holds `kind` to the clause `name`, on each back end.
-///
-/// # Panics
-/// If the clause is broken, or there is none of that name.
-#[track_caller]
-pub fn check(kind: Kind, name: &str) {
-    let clause = CLAUSES.iter().find(|clause| clause.name == name);
-    let clause = clause.unwrap_or_else(|| panic!("there is no clause {name}"));
-    on_every_backend(kind, clause.story);
 }
 
 /// Makes one test for each clause of the contract of streams, of the given [`Kind`].
@@ -191,7 +133,7 @@ macro_rules! stream_contract {
             #[test]
             fn $clause() {
                 let name = concat!(stringify!($chapter), "::", stringify!($clause));
-                $crate::contract::stream::check($kind, name);
+                $crate::contract::check($kind, name);
             }
         )*
     };
@@ -256,5 +198,26 @@ macro_rules! stream_contract {
     };
 }
 
-/// Every clause of the contract.
-pub const CLAUSES: &[Clause] = stream_contract! { @clauses table () };
+impl Subject for Kind {
+    type Ends = Ends;
+
+    const CLAUSES: &'static [Clause<Ends>] = stream_contract! { @clauses table () };
+
+    fn is_present(&self) -> bool {
+        (self.is_here)()
+    }
+
+    #[track_caller]
+    fn ends(&self, ctx: &Context) -> Ends {
+        let (near, far) = match (self.connect)(ctx) {
+            Ok(ends) => ends,
+            Err(error) => panic!("{}: two ends cannot be made: {error}", self.name),
+        };
+        Ends {
+            ctx: ctx.clone(),
+            near,
+            far,
+            kind: *self,
+        }
+    }
+}

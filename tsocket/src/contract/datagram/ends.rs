@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use tevent::Queue;
 
 use super::Ends;
-use crate::contract::{done, expect_rest, fails, gives_back, settle};
+use crate::contract::{Subject, done, expect_rest, fails, gives_back, settle};
 
 pub(super) fn a_receive_that_is_given_up_loses_nothing(ends: &Ends) {
     let Ends { ctx, near, far, .. } = ends;

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use super::Ends;
 use super::flow::{fill, fill_by};
-use crate::contract::{done, fails, gives_back, pattern, settle};
+use crate::contract::{Subject, done, fails, gives_back, pattern, settle};
 
 pub(super) fn a_deadline_returns_the_buffers_and_frees_the_slot(ends: &Ends) {
     let Ends { ctx, near, far, .. } = ends;

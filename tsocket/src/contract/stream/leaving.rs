@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use tevent::Context;
 
 use super::Ends;
-use crate::contract::{done, expect_errno, expect_nothing_left, fails, pattern, settle};
+use crate::contract::{Subject, done, expect_errno, expect_nothing_left, fails, pattern, settle};
 
 pub(super) fn what_is_put_back_is_read_first(ends: &Ends) {
     let Ends { ctx, near, far, .. } = ends;

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Ends, MAX_WRITE};
-use crate::contract::{done, fails, pattern, settle};
+use crate::contract::{Subject, done, fails, pattern, settle};
 use crate::pdu::{self, NextVector, VectorProgress};
 use crate::{Buffers, PartsMut, ReadBuffers};
 use rustix::io::Errno;
