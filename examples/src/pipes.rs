@@ -212,6 +212,11 @@ where
             Err(HandshakeError::Probe) => return,
             Err(error) => return self.say(format_args!("nobody got in: {error}")),
         };
+        // In memory of its own: a peer that says nothing costs no room for what comes after that.
+        Box::pin(self.converse(accepted)).await;
+    }
+
+    async fn converse(self, accepted: Accepted) {
         let (caller, level) = (accepted.caller.to_string(), accepted.level);
         self.say(format_args!("opened by {caller}, {level}"));
         let ended = (self.session)(accepted).await;

@@ -1,8 +1,10 @@
 //! Starts `npad` and `whoamid`, and talks to them with `npcat`.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+#[cfg(target_os = "linux")]
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -11,6 +13,9 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tevent::Context;
+use tsocket_npa::codec::Sid;
+use tsocket_npa::{Identity, Levels, PipeName, connect};
 
 const NPAD: &str = env!("CARGO_BIN_EXE_npad");
 const NPCAT: &str = env!("CARGO_BIN_EXE_npcat");
@@ -370,4 +375,88 @@ fn a_daemon_that_was_killed_is_replaced_and_one_that_runs_is_not() {
     npad.signal(Signal::USR1);
     while npad.error_line() != "end of dump" {}
     assert!(npad.stop().success());
+}
+
+#[test]
+fn a_user_in_thousands_of_groups_is_told_what_fits_a_message() {
+    let (_temporary, directory) = place();
+    let whoamid = Daemon::start(WHOAMID, &directory, "whoami", &[]);
+    let ctx = Context::new().unwrap();
+    let groups = (0..5000).map(|n| Sid::new(5, &[21, n, n, n, n]).unwrap());
+    let user = Identity::user("daemon", "HOST", Sid::unix_user(1), 1, 1);
+    let user = groups.fold(user, Identity::sid);
+    let answer = ctx.block_on(async {
+        let name = PipeName::new("whoami").unwrap();
+        let pipe = connect(&ctx, &directory, &name, &user, Levels::Any).await?;
+        pipe.pipe.write_message(&b"?"[..]).await?;
+        Ok::<_, io::Error>(pipe.pipe.read_message().await?.to_vec())
+    });
+    let answer = String::from_utf8(answer.unwrap().unwrap()).unwrap();
+    assert!(answer.len() > 65_000, "{}", answer.len());
+    assert!(answer.starts_with("HOST\\daemon, a user\nsid S-1-22-1-1\n"));
+    assert!(answer.ends_with("\n...\n"));
+    assert!(whoamid.stop().success());
+}
+
+/// The memory that a process has in use, in bytes.
+#[cfg(target_os = "linux")]
+fn memory_of(process: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    let kib: usize = kib.and_then(|kib| kib.parse().ok()).expect("a number");
+    kib << 10
+}
+
+/// How many connections there can be, here and there: `wanted`, or what the limit has room for.
+#[cfg(target_os = "linux")]
+fn affordable(wanted: usize) -> usize {
+    let descriptors = tevent_examples::raise_descriptor_limit();
+    wanted.min(descriptors.saturating_sub(200))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn silent_peers_cost_a_daemon_little_and_nobody_else_anything() {
+    let (_temporary, directory) = place();
+    let npad = Daemon::start(NPAD, &directory, "echo", &[]);
+    let echo = |word: &[u8]| {
+        let mut cat = Cat::start(&directory.join("echo"), &[]);
+        cat.send(word);
+        assert_eq!(cat.read(), word);
+        assert!(cat.end().success());
+    };
+    echo(b"before");
+    let is_full = std::env::var("TEVENT_SCALE").is_ok_and(|scale| scale == "full");
+    let count = affordable(if is_full { 10_000 } else { 1000 });
+    let before = memory_of(npad.child.id());
+    let mut peers = Vec::new();
+    for _ in 0..count {
+        let mut peer = UnixStream::connect(directory.join("echo")).expect("it listens");
+        // The largest request that is taken, and nothing of it.
+        peer.write_all(b"\0\x0f\xff\xfcNPAM").expect("it is read");
+        peers.push(peer);
+    }
+    // Connections are accepted in order, so those before it have been.
+    echo(b"behind them");
+    let cost = memory_of(npad.child.id()).saturating_sub(before);
+    // 64 MiB for ten thousand.
+    let bound = (64 << 20) / 10_000 * count;
+    assert!(cost <= bound, "{cost} bytes for {count} silent peers");
+    for peer in &mut peers {
+        peer.set_nonblocking(true).unwrap();
+        let kind = peer.read(&mut [0]).map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::WouldBlock), "it waits for the rest");
+    }
+    if is_full {
+        for peer in &mut peers {
+            peer.set_nonblocking(false).unwrap();
+            peer.set_read_timeout(Some(LIMIT)).unwrap();
+            let end = peer.read(&mut [0]);
+            assert!(
+                end.is_ok_and(|len| len == 0),
+                "it is closed by the deadline"
+            );
+        }
+    }
 }

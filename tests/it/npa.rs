@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use rustix::io::Errno;
 use tevent::Context;
 use tevent_tests::contract::{self, Subject, done, end_of, fails, gives_back, pattern};
-use tevent_tests::{Random, settle};
+use tevent_tests::{Random, scaled, settle};
 use tsocket::{Stream, memory, pdu};
 use tsocket_bsd::stream_from_fd;
 use tsocket_npa::{MessageHeader, Pipe, PipeMode, byte_mode, message_mode};
@@ -283,4 +283,54 @@ fn a_stream_whose_write_side_has_ended_is_no_transport() {
     let error = io::Error::from(refused);
     assert_eq!(error.raw_os_error(), Some(Errno::PIPE.raw_os_error()));
     assert!(end_of(&ctx, raw.read(1)).is_ok());
+}
+
+/// Has `bytes` arrive in pieces as long as `piece` says, then the end; returns what reads of at most `most`
+/// bytes gave, and the error behind which nothing came.
+fn reads_of(
+    bytes: &[u8],
+    most: usize,
+    mut piece: impl FnMut() -> usize,
+) -> (Vec<Vec<u8>>, Option<i32>) {
+    let ctx = Context::new().expect("the system has a loop");
+    let (pipe, raw) = pipe(&ctx);
+    let (mut rest, mut raw) = (bytes, Some(raw));
+    let mut given = Vec::new();
+    loop {
+        let read = pipe.read(most);
+        while !read.is_finished() {
+            let len = piece().min(rest.len());
+            if len == 0 {
+                drop(raw.take());
+                break;
+            }
+            let sender = raw.as_ref().expect("it has not ended");
+            done(&ctx, sender.writev(rest[..len].to_vec()));
+            rest = &rest[len..];
+            settle(&ctx);
+        }
+        match end_of(&ctx, read) {
+            Ok(chunk) if chunk.is_empty() => return (given, None),
+            Ok(chunk) => given.push(chunk.to_vec()),
+            Err(error) => return (given, error.raw_os_error()),
+        }
+    }
+}
+
+#[test]
+fn messages_are_the_same_in_whatever_pieces_they_arrive() {
+    let mut random = Random::seeded();
+    for _ in 0..scaled(60, 3000) {
+        let mut bytes = Vec::new();
+        for _ in 0..random.below(6) {
+            let len = [0, 1, 2, 3, 60, 300][random.below(6)];
+            bytes.extend(frame(&pattern(len, len)));
+        }
+        bytes.truncate(bytes.len() - random.below(bytes.len().min(8) + 1));
+        let most = [1, 2, 50, LONGEST][random.below(4)];
+        let at_once = reads_of(&bytes, most, || usize::MAX);
+        assert_eq!(at_once, reads_of(&bytes, most, || 1), "{bytes:?}");
+        let in_pieces = reads_of(&bytes, most, || 1 + random.below(70));
+        assert_eq!(at_once, in_pieces, "{bytes:?}");
+    }
 }

@@ -1,9 +1,12 @@
 //! Peers of named pipes that run as somebody else.
 #![cfg(target_os = "linux")] // Elsewhere a thread cannot be another user.
 
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::chown;
+use std::cell::RefCell;
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::thread;
 
 use rustix::fs::Uid;
@@ -11,11 +14,13 @@ use rustix::io::Errno;
 use rustix::thread::set_thread_res_uid;
 use tevent::Context;
 use tevent_tests::contract::{done, end_of};
-use tsocket_bsd::stream_from_fd;
+use tevent_tests::run_to;
+use tsocket::Address;
+use tsocket_bsd::{ListenOptions, stream_from_fd};
 use tsocket_npa::codec::Level;
 use tsocket_npa::{
-    AcceptOptions, DirectoryError, HandshakeError, Identity, NpDirectory, PeerPolicy, PipeName,
-    accept, connect_over, listen,
+    AcceptOptions, DirectoryError, HandshakeError, Identity, Listener, NpDirectory, PeerPolicy,
+    PipeName, accept, connect_over, listen,
 };
 
 /// Nobody.
@@ -79,6 +84,46 @@ fn a_stranger_who_is_allowed_or_trusted_is_believed() {
 }
 
 #[test]
+fn a_stranger_who_does_reach_the_socket_gets_no_further() {
+    let ctx = Context::new().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("open");
+    let address = Address::unix(&path).unwrap();
+    let socket = tsocket_bsd::listen(&ctx, &address, &ListenOptions::default());
+    // As nobody should have it: the directory and the socket are open to all.
+    fs::set_permissions(temporary.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o777)).unwrap();
+    let request = Identity::system().request(Level::L8).encode().unwrap();
+    let request = request.expose().to_vec();
+    let stranger = as_stranger(move || {
+        let stranger = UnixStream::connect(path).expect("everybody can");
+        // It may have been closed by then.
+        (&stranger).write_all(&request).ok();
+        stranger
+    });
+    let Some(stranger) = stranger else {
+        return;
+    };
+    let uids: Rc<RefCell<Vec<u32>>> = Rc::default();
+    let told = uids.clone();
+    let listener = Listener::new(&ctx, socket.unwrap(), AcceptOptions::default());
+    let listener = listener.on_failure(move |error| match error {
+        HandshakeError::Peer { uid } => told.borrow_mut().push(*uid),
+        other => panic!("{other}"),
+    });
+    let accepting = listener.accept();
+    run_to(&ctx, || !uids.borrow().is_empty());
+    assert_eq!(*uids.borrow(), [STRANGER]);
+    assert!(!accepting.is_finished());
+    assert_eq!(ctx.stats().receives, 0);
+    let end = (&stranger).read(&mut [0]);
+    assert!(end.map_or_else(
+        |error| error.kind() == ErrorKind::ConnectionReset,
+        |len| len == 0
+    ));
+}
+
+#[test]
 fn a_stranger_cannot_even_reach_the_socket() {
     let ctx = Context::new().unwrap();
     let temporary = tempfile::tempdir().unwrap();
@@ -98,7 +143,9 @@ fn a_directory_that_belongs_to_somebody_else_is_refused() {
     let temporary = tempfile::tempdir().unwrap();
     let path = temporary.path().join("np");
     NpDirectory::create_or_verify(&path).unwrap();
-    if !rustix::process::geteuid().is_root() {
+    // The stranger itself may run this, and gives nothing away.
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root || chown(&path, Some(STRANGER), None).is_err() {
         writeln!(
             io::stderr(),
             "left out: only root can give a directory away"
@@ -106,7 +153,6 @@ fn a_directory_that_belongs_to_somebody_else_is_refused() {
         .ok();
         return;
     }
-    chown(&path, Some(STRANGER), None).expect("root can");
     let error = NpDirectory::create_or_verify(&path).unwrap_err();
     assert!(matches!(error, DirectoryError::Owner { uid: STRANGER, .. }));
     let text = format!(

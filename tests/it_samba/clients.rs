@@ -55,6 +55,7 @@ impl Smbd {
         command.arg("-p").arg(self.port().to_string());
         command.args(["-U", &format!("{USER}%{PASSWORD}"), "-c", commands]);
         command.arg("//127.0.0.1/IPC$").stdin(Stdio::null());
+        command.env("LC_ALL", "C.UTF-8");
         let output = command.output().expect("smbclient runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);

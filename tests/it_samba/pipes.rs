@@ -3,7 +3,7 @@
 use tevent_tests::scaled;
 
 use crate::clients::Login;
-use crate::server::Server;
+use crate::server::{GREEK, Server};
 use crate::smbd::with_smbd;
 
 const SIZES: &str = "1,2,100,255,256,4096,32767,65534,65535";
@@ -124,11 +124,11 @@ fn the_server_is_told_who_the_user_is() {
 fn smbclient_opens_a_pipe() {
     with_smbd(|smbd| {
         let _server = Server::start(&smbd.np_dir());
-        let text = smbd.run_smbclient("open ECHO; open nothing");
-        assert!(
-            text.contains("open file \\ECHO: for read/write fnum"),
-            "{text}"
-        );
+        let text = smbd.run_smbclient(&format!("open ECHO; open {GREEK}; open nothing"));
+        for name in ["ECHO", GREEK] {
+            let opened = format!("open file \\{name}: for read/write fnum");
+            assert!(text.contains(&opened), "{text}");
+        }
         assert!(text.contains("NT_STATUS_OBJECT_NAME_NOT_FOUND"), "{text}");
     });
 }

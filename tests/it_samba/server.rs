@@ -17,10 +17,13 @@ use tsocket_npa::{
 /// Tells the process that it is the server, and where.
 const DIRECTORY: &str = "TEVENT_TEST_NP_DIR";
 
+/// The name of a pipe in capital letters, of which the last has two small forms.
+pub(crate) const GREEK: &str = "ΟΔΟΣ";
+
 const READY: &str = "ready to serve";
 
 /// A running server of the pipes `echo` (message mode), `bytes` (byte mode), `users` (the same as `echo`,
-/// for users only) and `whoami` (which answers with the caller).
+/// for users only), `whoami` (which answers with the caller) and [`GREEK`] (the same as `echo`).
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
@@ -85,6 +88,7 @@ fn serve(directory: &Path) -> Result<(), Box<dyn Error>> {
         ("bytes", AcceptOptions::default().mode(PipeMode::Byte)),
         ("users", users),
         ("whoami", AcceptOptions::default()),
+        (GREEK, AcceptOptions::default()),
     ] {
         let name = PipeName::new(name)?;
         let listener = listen(&ctx, &directory, &name)?;

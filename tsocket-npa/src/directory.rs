@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::fmt;
-use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::PipeName;
@@ -94,7 +95,8 @@ impl NpDirectory {
     /// # Errors
     /// As [`DirectoryError`] lists them.
     pub fn create_or_verify(path: impl Into<PathBuf>) -> Result<Self, DirectoryError> {
-        let path = path.into();
+        // Without what stands behind the name, such as a slash, with which a link would be followed.
+        let path: PathBuf = path.into().components().collect();
         let uid = rustix::process::geteuid().as_raw();
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -122,12 +124,23 @@ impl NpDirectory {
 
 fn create_if_missing(path: &Path, mode: u32) -> Result<(), DirectoryError> {
     match DirBuilder::new().mode(mode).create(path) {
-        // The umask may have taken bits away.
-        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)),
+        Ok(()) => set_mode(path, mode),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
     .map_err(|error| system(path, error))
+}
+
+/// Gives back the bits that the umask has taken away, to the directory that was made and to nothing that
+/// somebody has put in its place meanwhile.
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::open(path, flags, Mode::empty())?;
+    let made = File::from(made);
+    if made.metadata()?.uid() != rustix::process::geteuid().as_raw() {
+        return Err(Errno::PERM.into());
+    }
+    made.set_permissions(Permissions::from_mode(mode))
 }
 
 fn verify(path: &Path, uid: u32) -> Result<(), DirectoryError> {
@@ -241,7 +254,7 @@ mod tests {
         fs::metadata(path).unwrap().mode() & MODE_BITS
     }
 
-    fn set_mode(path: &Path, mode: u32) {
+    fn change_mode(path: &Path, mode: u32) {
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
 
@@ -264,13 +277,13 @@ mod tests {
         let path = temporary.path().join("np");
         fs::create_dir(&path).unwrap();
         for mode in [0o755, 0o750, 0o711, 0o600, 0o1700, 0o777] {
-            set_mode(&path, mode);
+            change_mode(&path, mode);
             let error = NpDirectory::create_or_verify(&path).unwrap_err();
             let text = error.to_string();
             assert!(text.ends_with(&format!("np has mode {mode:04o}, it has to have 0700")));
             assert_eq!(mode_of(&path), mode);
         }
-        set_mode(&path, MODE);
+        change_mode(&path, MODE);
         NpDirectory::create_or_verify(&path).unwrap();
     }
 
@@ -286,7 +299,7 @@ mod tests {
             (0o775, false),
             (0o757, false),
         ] {
-            set_mode(&parent, mode);
+            change_mode(&parent, mode);
             let made = NpDirectory::create_or_verify(parent.join("np"));
             assert_eq!(made.is_ok(), is_good, "{mode:o}: {made:?}");
         }
@@ -312,9 +325,22 @@ mod tests {
         std::os::unix::fs::symlink(&real, &link).unwrap();
         let file = temporary.path().join("file");
         fs::write(&file, "").unwrap();
-        for path in [link, file.clone(), file.join("np")] {
+        let [slash, dot] = ["link/", "link/."].map(|name| temporary.path().join(name));
+        for path in [link, slash, dot, file.clone(), file.join("np")] {
             let error = NpDirectory::create_or_verify(&path).unwrap_err();
             assert!(io::Error::from(error).raw_os_error() == Some(Errno::NOTDIR.raw_os_error()));
         }
+    }
+
+    #[test]
+    fn nothing_behind_a_link_gets_another_mode() {
+        let temporary = tempfile::tempdir().unwrap();
+        let secret = temporary.path().join("secret");
+        NpDirectory::create_or_verify(&secret).unwrap();
+        let link = temporary.path().join("link");
+        std::os::unix::fs::symlink(&secret, &link).unwrap();
+        let error = set_mode(&link, PARENT_MODE).unwrap_err();
+        assert!([Errno::NOTDIR, Errno::LOOP].contains(&Errno::from_io_error(&error).unwrap()));
+        assert_eq!(mode_of(&secret), MODE);
     }
 }

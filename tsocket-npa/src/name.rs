@@ -32,7 +32,8 @@ const SAMBA_SERVICES: [&str; 18] = [
 /// The name of a pipe: one file name, in lower case.
 ///
 /// An SMB client says `\pipe\Name`, in any case; the socket is the file `name`. Backslashes inside a
-/// name are part of it, one in front is dropped.
+/// name are part of it, one in front is dropped. Each letter becomes one letter, as in smbd. Of capital
+/// letters smbd knows those that Unicode had at first: a few others, such as `ẞ`, it leaves as they are.
 ///
 /// # Examples
 /// ```
@@ -76,7 +77,8 @@ impl PipeName {
     /// - [`Forbidden`](NameError::Forbidden) if it has a `/` or a NUL.
     /// - [`TooLong`](NameError::TooLong) if it has more than [`MAX_LEN`](Self::MAX_LEN) bytes.
     pub fn new(text: &str) -> Result<Self, NameError> {
-        let name = text.strip_prefix('\\').unwrap_or(text).to_lowercase();
+        let name = text.strip_prefix('\\').unwrap_or(text);
+        let name: String = name.chars().map(lower).collect();
         if let Some(found) = name.chars().find(|c| ['/', '\0'].contains(c)) {
             return Err(NameError::Forbidden(found));
         }
@@ -98,6 +100,16 @@ impl PipeName {
     #[must_use]
     pub fn is_of_samba(&self) -> bool {
         SAMBA_SERVICES.contains(&self.as_str())
+    }
+}
+
+/// What smbd makes of a letter: never two, and the same one wherever it stands, so that the last sigma of
+/// a word is like all others; beyond the sixteen bits of a letter on Windows, nothing.
+fn lower(letter: char) -> char {
+    let mut lower = letter.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(lower), None) if letter <= '\u{ffff}' => lower,
+        _ => letter,
     }
 }
 
@@ -153,6 +165,9 @@ mod tests {
             ("ECHO", "echo"),
             ("\\echo", "echo"),
             ("ÜNÏ", "ünï"),
+            ("ΟΔΟΣ", "οδοσ"),
+            ("İX", "İx"),
+            ("\u{10400}", "\u{10400}"),
             ("sub\\Pipe\\name", "sub\\pipe\\name"),
             ("...", "..."),
             (".hidden", ".hidden"),

@@ -13,8 +13,11 @@ usage: whoamid --np-dir DIR --pipe NAME... [OPTION]...
 Answers whatever SMB clients write to named pipes with who they are, until SIGTERM.
 ";
 
-/// As long as a message: it gets one answer.
-const LONGEST_QUESTION: usize = MessageHeader::MAX_PAYLOAD_LEN;
+/// A question and its answer are one message each.
+const LONGEST: usize = MessageHeader::MAX_PAYLOAD_LEN;
+
+/// The last line where there is no room for all.
+const CUT: &str = "...\n";
 
 fn main() -> ExitCode {
     tevent_examples::run("whoamid", || match PipeOptions::from_command_line()? {
@@ -30,7 +33,7 @@ async fn answer(accepted: Accepted) -> io::Result<String> {
     let Accepted { pipe, caller, .. } = accepted;
     let portrait = portrait(&caller);
     let mut answers = 0;
-    while !pipe.stream().read(LONGEST_QUESTION).await?.is_empty() {
+    while !pipe.stream().read(LONGEST).await?.is_empty() {
         pipe.stream().writev(portrait.clone().into_bytes()).await?;
         answers += 1;
     }
@@ -56,5 +59,16 @@ fn portrait(caller: &Caller) -> String {
     let (client, server) = (caller.client_address, caller.server_address);
     writeln!(text, "from {client} at {server} over {}", caller.transport)
         .expect("a string takes everything");
+    fitting(text)
+}
+
+/// As many lines of `text` as one message has room for: a user may be in thousands of groups.
+fn fitting(mut text: String) -> String {
+    if text.len() > LONGEST {
+        let room = &text.as_bytes()[..LONGEST - CUT.len()];
+        let end = room.iter().rposition(|byte| *byte == b'\n');
+        text.truncate(end.map_or(0, |end| end + 1));
+        text.push_str(CUT);
+    }
     text
 }

@@ -23,7 +23,7 @@ const HEAD_LEN: usize = LENGTH_LEN + MAGIC.len();
 const LENGTH_MIN: u32 = 12;
 
 /// How much room is made for a packet before any of it has arrived: real ones have 600 to 1,400 bytes.
-const FIRST_STEP: usize = 2048;
+const FIRST_STEP: usize = 1536;
 
 /// How many bytes the packet has that begins with `head`, its length included; `None` while too little
 /// has arrived to know.
