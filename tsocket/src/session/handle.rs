@@ -147,8 +147,8 @@ impl Io {
         self.shared.unsent.borrow().has_waiting()
     }
 
-    pub(super) fn take_batch(&self) -> Vec<Vec<u8>> {
-        self.shared.unsent.borrow_mut().take_batch()
+    pub(super) fn take_batch(&self, max: usize) -> Vec<Vec<u8>> {
+        self.shared.unsent.borrow_mut().take_batch(max)
     }
 
     pub(super) fn batch_done(&self) {

@@ -221,19 +221,19 @@ impl<S: Session> Runner<S> {
             return;
         }
         let weak = Rc::downgrade(self);
-        let request = self
-            .stream
-            .writev(self.io.take_batch())
-            .on_done(move |result| {
-                if let Some(runner) = weak.upgrade() {
-                    drop(runner.writing.take());
-                    runner.io.batch_done();
-                    if let Err(failed) = result {
-                        runner.write_error.replace(Some(failed.error));
-                    }
-                    runner.advance();
+        // A stream that was closed takes nothing, and says so.
+        let max = self.stream.max_write_len().max(1);
+        let batch = self.io.take_batch(max);
+        let request = self.stream.writev(batch).on_done(move |result| {
+            if let Some(runner) = weak.upgrade() {
+                drop(runner.writing.take());
+                runner.io.batch_done();
+                if let Err(failed) = result {
+                    runner.write_error.replace(Some(failed.error));
                 }
-            });
+                runner.advance();
+            }
+        });
         self.writing.set(Some(request));
     }
 
