@@ -13,7 +13,7 @@ use tevent::{Context, Request};
 use tevent_tests::contract::{
     self, done, end_of, expect_nothing_left, expect_rest, fails, gives_back, pattern,
 };
-use tevent_tests::{settle, within_limit};
+use tevent_tests::{expect_panic, settle, within_limit};
 use tsocket::session::{self, Closed, Io, Limits, Session, Tunnel};
 use tsocket::{Chaos, Stream, chaos, memory};
 
@@ -281,6 +281,30 @@ fn one_that_drops_a_write_inside_receive_ends_the_write_side() {
     end_of(&ctx, ended).ok();
     gives_back(&ctx, near.writev(vec![1]), Errno::PIPE);
     assert_eq!(done(&ctx, near.readv(vec![0; 5])), b"hello");
+}
+
+#[test]
+fn one_that_panics_inside_receive_is_not_called_again() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::stream_pair(&ctx);
+    let calls = Rc::new(Cell::new(0));
+    let call = {
+        let calls = calls.clone();
+        move || {
+            calls.set(calls.get() + 1);
+            panic!("a mistake");
+        }
+    };
+    let near = session::tunnel(&ctx, near, SMALL, |_| Odd::calling(call)).unwrap();
+    settle(&ctx);
+    done(&ctx, far.writev(&b"hello"[..]));
+    assert_eq!(expect_panic(|| settle(&ctx)), "a mistake");
+    done(&ctx, far.writev(&b"hello"[..]));
+    fails(&ctx, near.read(1), Errno::NOTCONN);
+    assert_eq!(calls.get(), 1);
+    drop(near);
+    while !done(&ctx, far.read(1)).is_empty() {}
+    expect_nothing_left(&ctx);
 }
 
 #[test]

@@ -18,7 +18,8 @@ const READ_LEN: usize = 64 << 10;
 /// `stream`. The request owns both.
 ///
 /// The session is called from the loop only, and never from inside a call of its [`Io`]. Reading stops while [`Limits`] are
-/// reached, and while as much was sent as half of what may wait.
+/// reached, and while as much was sent as half of what may wait. Over a stream of messages, their borders
+/// are not those of [`Io::send`].
 ///
 /// # Completion
 /// With the session, once it has [closed](Io::close), what it had sent has gone out and the stream was
