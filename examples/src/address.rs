@@ -12,6 +12,8 @@ use tsocket::Address;
 pub enum Kind {
     /// `tcp:HOST:PORT`
     Tcp,
+    /// `tls:HOST:PORT`, TLS over TCP
+    Tls,
     /// `udp:HOST:PORT`
     Udp,
     /// `unix:PATH`
@@ -21,13 +23,20 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Tcp, Self::Udp, Self::Unix, Self::UnixDatagram];
+    const ALL: [Self; 5] = [
+        Self::Tcp,
+        Self::Tls,
+        Self::Udp,
+        Self::Unix,
+        Self::UnixDatagram,
+    ];
 
     /// What stands before the first colon.
     #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
             Self::Udp => "udp",
             Self::Unix => "unix",
             Self::UnixDatagram => "unixgram",
@@ -40,7 +49,9 @@ impl Kind {
     /// `EINVAL` if it has no such form (an unnamed unix socket).
     pub fn display(self, address: &Address) -> io::Result<String> {
         let text = match self {
-            Self::Tcp | Self::Udp => SocketAddr::new(address.ip()?, address.port()?).to_string(),
+            Self::Tcp | Self::Tls | Self::Udp => {
+                SocketAddr::new(address.ip()?, address.port()?).to_string()
+            }
             Self::Unix | Self::UnixDatagram => address.unix_path()?.display().to_string(),
         };
         Ok(format!("{}:{text}", self.prefix()))
@@ -79,11 +90,11 @@ impl FromStr for ListenAddress {
             .find(|kind| kind.prefix() == prefix)
             .ok_or_else(|| {
                 complaint(&format!(
-                    "unknown kind '{prefix}', known are tcp, udp, unix, unixgram"
+                    "unknown kind '{prefix}', known are tcp, tls, udp, unix, unixgram"
                 ))
             })?;
         let address = match kind {
-            Kind::Tcp | Kind::Udp => {
+            Kind::Tcp | Kind::Tls | Kind::Udp => {
                 let parsed: Result<SocketAddr, _> = rest.parse();
                 let expected = "expected a numeric address and a port, such as 127.0.0.1:7777 or \
                                 [::1]:7777";

@@ -4,13 +4,12 @@ use std::io;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
-use tsocket::Address;
 use tsocket_bsd::{ListenOptions, ListenSocket, SocketOptions, inherited};
 
 use crate::{Kind, ListenAddress};
 
-/// The sockets of one thread.
-pub type Share = Vec<ListenSocket>;
+/// The sockets of one thread, each with the kind of its address.
+pub type Share = Vec<(Kind, ListenSocket)>;
 
 /// Sockets for several threads, and where they listen.
 #[derive(Debug)]
@@ -52,24 +51,25 @@ impl Opened {
     /// A line that says why it could not be opened.
     pub fn open(&mut self, address: &ListenAddress) -> Result<(), String> {
         let opened = match address.kind {
-            Kind::Tcp if self.shares.len() > 1 => self.open_each(&address.address),
-            _ => ListenSocket::open(&address.address, &ListenOptions::default())
-                .and_then(|socket| self.share(socket)),
+            Kind::Tcp | Kind::Tls if self.shares.len() > 1 => self.open_each(address),
+            kind => ListenSocket::open(&address.address, &ListenOptions::default())
+                .and_then(|socket| self.share(kind, socket)),
         };
         opened.map_err(|error| format!("cannot listen on {address}: {error}"))
     }
 
-    fn open_each(&mut self, address: &Address) -> io::Result<()> {
+    fn open_each(&mut self, address: &ListenAddress) -> io::Result<()> {
+        let kind = address.kind;
         let socket = SocketOptions::default().reuse_port(true);
         let options = ListenOptions::default().socket(socket);
-        let first = ListenSocket::open(address, &options)?;
+        let first = ListenSocket::open(&address.address, &options)?;
         // Its port is known now, and the same for all.
         let local = first.local_address()?;
         for share in self.shares.iter_mut().skip(1) {
-            share.push(ListenSocket::open(&local, &options)?);
+            share.push((kind, ListenSocket::open(&local, &options)?));
         }
-        self.shares[0].push(first);
-        self.listening.push(Kind::Tcp.display(&local)?);
+        self.shares[0].push((kind, first));
+        self.listening.push(kind.display(&local)?);
         Ok(())
     }
 
@@ -84,24 +84,21 @@ impl Opened {
             let socket = ListenSocket::from_fd(passed.fd);
             socket
                 .map_err(io::Error::from)
-                .and_then(|socket| self.share(socket))
+                .and_then(|socket| {
+                    let is_unix = socket.local_address()?.is_unix();
+                    self.share(if is_unix { Kind::Unix } else { Kind::Tcp }, socket)
+                })
                 .map_err(complaint)?;
         }
         Ok(())
     }
 
-    fn share(&mut self, socket: ListenSocket) -> io::Result<()> {
-        let local = socket.local_address()?;
-        let kind = if local.is_unix() {
-            Kind::Unix
-        } else {
-            Kind::Tcp
-        };
-        self.listening.push(kind.display(&local)?);
+    fn share(&mut self, kind: Kind, socket: ListenSocket) -> io::Result<()> {
+        self.listening.push(kind.display(&socket.local_address()?)?);
         for share in self.shares.iter_mut().skip(1) {
-            share.push(socket.try_clone()?);
+            share.push((kind, socket.try_clone()?));
         }
-        self.shares[0].push(socket);
+        self.shares[0].push((kind, socket));
         Ok(())
     }
 }

@@ -5,3 +5,4 @@ mod httpd;
 mod relayd;
 mod rig;
 mod syslogd;
+mod tls;

@@ -58,11 +58,43 @@ const DIRECT: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// The features of a library that its users choose, and the crates that each brings with it.
-const OPTIONAL: [(&str, &str, &[&str]); 3] = [
+/// What the daemons ask for beside the libraries.
+const DAEMONS: [&str; 4] = ["httparse", "httpdate", "lexopt", "percent-encoding"];
+
+/// The features that users choose, and the crates that each brings with it.
+const OPTIONAL: [(&str, &str, &[&str]); 5] = [
     ("tsocket", "bytes", &["bytes"]),
     ("tsocket", "contract-tests", &[]),
     ("tsocket", "futures-io", &["futures-io"]),
+    (
+        "tsocket",
+        "rustls",
+        &[
+            "once_cell",
+            "rustls",
+            "rustls-pki-types",
+            "rustls-webpki",
+            "subtle",
+            "untrusted",
+            "zeroize",
+        ],
+    ),
+    (
+        "tevent-examples",
+        "tls",
+        &[
+            "getrandom", // of ring
+            "once_cell", // of rustls
+            "openssl-probe",
+            "ring",
+            "rustls",
+            "rustls-native-certs", // which authorities the system trusts
+            "rustls-pki-types",
+            "rustls-webpki",
+            "subtle",
+            "untrusted",
+        ],
+    ),
 ];
 
 /// Crates that one already here replaces, that expand code at build time, or that build or read C.
@@ -130,6 +162,15 @@ fn the_default_graph_is_exactly_this() {
         THIRD_PARTY,
         "a new dependency is a new arrow: argue for it in ARCHITECTURE.md, then count it here"
     );
+}
+
+#[test]
+fn the_daemons_add_a_few_parsers() {
+    let lines = tree(&["tevent-examples"], "normal,build", &[]);
+    let mut graph = third_party(&lines);
+    graph.remove("tevent-examples");
+    let wanted: BTreeSet<_> = THIRD_PARTY.into_iter().chain(DAEMONS).collect();
+    assert_eq!(graph, wanted, "what is heavy goes behind a feature");
 }
 
 #[test]

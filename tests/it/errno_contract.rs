@@ -4,6 +4,7 @@
 //! table of calls: each stands in the document and, in the same order, in the list that provokes it.
 
 mod calls;
+mod copies;
 mod datagrams;
 mod listeners;
 mod making;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tevent::{Context, Request};
 use tevent_tests::settle;
+use tsocket_bsd::HostError;
 
 use self::table::{Cell, Table};
 
@@ -33,8 +35,10 @@ type Chapter = (&'static str, fn(&Table) -> Complaints);
 const CHAPTERS: &[Chapter] = &[
     ("Streams: single calls", calls::streams),
     ("Streams: states", streams::states),
+    ("Streams: watched, and passed on", streams::leaving),
     ("Streams: ended from outside", streams::ends),
     ("PDUs", pdus::check),
+    ("Copies", copies::check),
     ("Queues", calls::queues),
     ("Datagrams: single calls", calls::datagrams),
     ("Datagrams: states", datagrams::states),
@@ -98,7 +102,10 @@ impl Begun {
             Self::Going(mut going) => going.result(),
         };
         let error = result?.err()?;
-        Some(Errno::from_io_error(&error).unwrap_or_else(|| panic!("no errno: {error:?}")))
+        // That of a host tells more, and has its errno in its cause.
+        let host = error.get_ref().and_then(|error| error.downcast_ref());
+        let cause = host.map_or(&error, HostError::cause);
+        Some(Errno::from_io_error(cause).unwrap_or_else(|| panic!("no errno: {error:?}")))
     }
 }
 

@@ -40,6 +40,20 @@ fn each_direction_holds_what_it_says() {
 }
 
 #[test]
+fn a_write_gives_its_result_at_once_if_it_is_over() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::stream_pair(&ctx);
+    let written = near.writev_now(pattern(0, memory::CAPACITY)).unwrap();
+    assert_eq!(written.unwrap().len(), memory::CAPACITY);
+    let waits = near.writev_now(b"!".to_vec()).unwrap_err();
+    let busy = near.writev_now(b"?".to_vec()).unwrap().unwrap_err();
+    assert_eq!(busy.buffers, b"?");
+    expect_errno::<()>(Err(busy.error), Errno::BUSY);
+    assert_eq!(&*done(&ctx, far.read(1)), pattern(0, 1));
+    assert_eq!(done(&ctx, waits), b"!");
+}
+
+#[test]
 fn an_untouched_write_leaves_no_trace() {
     let ctx = Context::new().unwrap();
     let (near, far) = memory::stream_pair(&ctx);

@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use tevent::{Context, Queue, Request};
 use tevent_tests::contract::{done, pattern};
 use tevent_tests::{expect_errno, settle};
-use tsocket::{Failed, Stream, memory};
+use tsocket::{Address, Failed, Stream, memory};
 
 fn expect_refused(ctx: &Context, write: Request<Vec<u8>, Failed<Vec<u8>>>, len: usize) {
     let failed = ctx
@@ -105,5 +105,37 @@ fn many_writes_to_a_peer_that_does_not_read_stay_within_the_bound() {
     for write in writes {
         done(&ctx, write);
     }
+    assert_eq!(queue.charged_bytes(), 0);
+}
+
+#[test]
+fn a_send_above_the_bound_is_refused_with_its_buffers() {
+    let ctx = Context::new().unwrap();
+    let (near, far) = memory::datagram_pair(&ctx);
+    let queue = Queue::new(&ctx);
+    queue.set_byte_limit(Some(1000));
+    queue.stop();
+    let send = |len| near.send_to_queued(&queue, pattern(0, len), None::<&Address>);
+    let first = send(600);
+    expect_refused(&ctx, send(401), 401);
+    let dropped = send(400);
+    assert_eq!(queue.charged_bytes(), 1000);
+    drop(dropped);
+    let second = send(300);
+    queue.start();
+    done(&ctx, first);
+    done(&ctx, second);
+    assert_eq!(queue.charged_bytes(), 0);
+    for len in [600, 300] {
+        assert!(*done(&ctx, far.recv_from()).0 == *pattern(0, len));
+    }
+    expect_refused(&ctx, send(1001), 1001);
+    // A queue without a bound lets the endpoint refuse what no datagram can be.
+    queue.set_byte_limit(None);
+    let failed = ctx.run_until(send(70_000)).unwrap().unwrap_err();
+    assert_eq!(
+        failed.error.raw_os_error(),
+        Some(Errno::MSGSIZE.raw_os_error())
+    );
     assert_eq!(queue.charged_bytes(), 0);
 }

@@ -32,6 +32,33 @@ fn a_completion_runs_once_from_the_loop() {
 }
 
 #[test]
+fn a_shared_completion_runs_once_for_each_of_its_requests() {
+    everywhere(|ctx| {
+        let log = Log::new();
+        let seen = log.clone();
+        let completion: Rc<dyn Fn(std::io::Result<u32>)> =
+            Rc::new(move |answer| seen.note(format!("{:?}", answer.map_err(|_| "error"))));
+        let pair = || {
+            let (request, completer) = Request::<u32>::pair(ctx, "one of many");
+            (request.on_done_shared(&completion), completer)
+        };
+        let (first, completer) = pair();
+        completer.done(1);
+        expect_order(&log, &[]);
+        let (dropped, forgotten) = pair();
+        drop(dropped);
+        forgotten.done(2);
+        let (last, completer) = pair();
+        drop(completer);
+        ctx.run().unwrap();
+        expect_order(&log, &["Ok(1)", "Err(\"error\")"]);
+        expect_silence(ctx, &log);
+        drop((first, last));
+        assert_eq!(Rc::strong_count(&completion), 1, "nobody keeps it");
+    });
+}
+
+#[test]
 fn a_request_that_was_finished_first_notifies_from_the_loop_too() {
     everywhere(|ctx| {
         let log = Log::new();

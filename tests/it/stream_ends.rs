@@ -119,7 +119,7 @@ fn a_reset_is_an_error_for_whoever_waits() {
         gives_back(ctx, stream.writev(vec![1]), Errno::CONNRESET);
 
         let (stream, peer) = connected(ctx);
-        let write = stream.writev(pattern(0, 64 << 20));
+        let write = stream.writev(vec![7; 64 << 20]);
         settle(ctx);
         reset(peer);
         let (buffer, transferred) = gives_back(ctx, write, Errno::CONNRESET);

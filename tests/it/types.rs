@@ -114,6 +114,8 @@ fn everything_shows_something() {
     });
     drop(steps);
     let weak = ctx.downgrade();
+    assert!(!weak.is_gone());
     drop(ctx);
+    assert!(weak.is_gone());
     assert_eq!(format!("{weak:?}"), "WeakContext(gone)");
 }

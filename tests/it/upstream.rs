@@ -37,6 +37,17 @@ const SCENARIOS: &[(&str, &str)] = &[
         "backend_list context re_initialise empty_loop_wait add_signal timer_zero \
          timer_dropped_handle timer_destroyed_context timer_order",
     ),
+    ("bsd_addr", "from_strings from_hostport"),
+    (
+        "tstream",
+        "read_write read_after_close write_after_close fill fill_then_close fill_then_shut_wr \
+         fill_then_shut_rd",
+    ),
+    (
+        "tstream",
+        "disconnected_tcp disconnected_unix unread_tcp unread_unix unread_disconnected_tcp \
+         unread_disconnected_unix user_timeout_tcp",
+    ),
 ];
 
 /// Whether `test` (`module::function`) is a test of this program.

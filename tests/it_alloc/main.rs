@@ -7,13 +7,14 @@ mod sys;
 mod tls;
 
 use std::cell::{Cell, OnceCell};
+use std::io;
 use std::rc::Rc;
 
 use sys::{allocations_of, bytes_kept_by};
 use tevent::{Completer, Context, FdEvent, Group, Immediate, Interest, Request, Timer, wakeup};
 use tevent_tests::{on_every_backend, read_byte, run_to, scaled, settle, socket_pair, write_byte};
 use tsocket::{Address, Family};
-use tsocket_bsd::{DatagramOptions, datagram};
+use tsocket_bsd::{DatagramOptions, datagram, socketpair};
 
 /// Has tables and lists grow to what they will need.
 fn warm_up(ctx: &Context) {
@@ -40,6 +41,47 @@ fn a_request_takes_at_most_two_allocations() {
         let allocations = allocations_of(cycle);
         assert_eq!(delivered.get(), 42);
         assert!(allocations <= 2, "{allocations} allocations");
+    });
+}
+
+#[test]
+fn a_request_with_a_shared_completion_takes_one_allocation() {
+    on_every_backend(|ctx| {
+        warm_up(ctx);
+        let sum = Rc::new(Cell::new(0));
+        let added: Rc<dyn Fn(io::Result<u64>)> = Rc::new({
+            let sum = sum.clone();
+            move |value| sum.set(sum.get() + value.unwrap())
+        });
+        let cycle = || {
+            let (request, completer) = Request::<u64>::pair(ctx, "cycle");
+            let request = request.on_done_shared(&added);
+            completer.done(42);
+            ctx.run().unwrap();
+            drop(request);
+        };
+        assert_eq!(allocations_of(cycle), 1);
+        assert_eq!(sum.get(), 42);
+    });
+}
+
+#[test]
+fn an_echo_takes_one_allocation() {
+    on_every_backend(|ctx| {
+        let (near, far) = socketpair(ctx).unwrap();
+        let turn = || {
+            for _ in 0..100 {
+                near.writev_now(&b"question"[..]).unwrap().unwrap();
+                let question = ctx.run_until(far.read(1 << 16)).unwrap().unwrap();
+                far.writev_now(question).unwrap().unwrap();
+                let answer = ctx.run_until(near.read(1 << 16)).unwrap().unwrap();
+                assert_eq!(&*answer, b"question");
+            }
+        };
+        turn();
+        let allocations = allocations_of(turn);
+        assert!(allocations <= 200, "{allocations} for 200 reads");
+        assert_eq!(bytes_kept_by(turn), 0);
     });
 }
 

@@ -369,6 +369,25 @@ impl WeakContext {
     pub fn upgrade(&self) -> Option<Context> {
         self.inner.upgrade().map(|inner| Context { inner })
     }
+
+    /// Whether the context is no longer there.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = tevent::Context::new()?;
+    /// let weak = ctx.downgrade();
+    /// assert!(!weak.is_gone());
+    /// drop(ctx);
+    /// assert!(weak.is_gone());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.inner.strong_count() == 0
+    }
 }
 
 impl From<&Context> for WeakContext {
@@ -385,10 +404,10 @@ impl From<&Self> for WeakContext {
 
 impl fmt::Debug for WeakContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.inner.strong_count() > 0 {
-            "WeakContext"
-        } else {
+        f.write_str(if self.is_gone() {
             "WeakContext(gone)"
+        } else {
+            "WeakContext"
         })
     }
 }

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 
 use crate::context::{Context, WeakContext};
-use crate::request::{Completer, Held, Request};
+use crate::request::{Completer, Held, Request, Sink};
 use crate::token::{Table, Token};
 
 /// Owns requests of any kind until they are done; dropping it drops those that are left.
@@ -98,7 +98,7 @@ impl Group {
         if !node.has_completion() {
             let members = Rc::downgrade(&self.members);
             let (kind, location) = (node.kind(), node.location());
-            node.set_completion(Box::new(move |result| {
+            let completion = Sink::Completion(Box::new(move |result| {
                 let hook = members
                     .upgrade()
                     .and_then(|members| members.on_error.borrow().clone());
@@ -110,6 +110,7 @@ impl Group {
                     });
                 }
             }));
+            node.set_completion(completion);
         }
         let token = self.members.requests.borrow_mut().insert(request.held());
         node.set_keeper(Keeper {

@@ -361,8 +361,11 @@ fn event(token: Token, interest: Interest) -> Event {
 
 /// Rounds up, and keeps the result within the 24 days that `epoll_wait(2)` can count.
 fn whole_milliseconds(timeout: Duration) -> Duration {
-    let milliseconds = timeout.as_nanos().div_ceil(1_000_000);
-    Duration::from_millis(u64::try_from(milliseconds.min(i32::MAX as u128)).unwrap_or(u64::MAX))
+    const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+    // In parts, because a division of 128 bits is a long one.
+    let milliseconds = u64::from(timeout.subsec_nanos().div_ceil(1_000_000));
+    let rounded = Duration::from_secs(timeout.as_secs().min(LONGEST.as_secs()));
+    LONGEST.min(rounded + Duration::from_millis(milliseconds))
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! [`Request`], one asynchronous computation with one result, beside its [`Completer`].
 
+mod cleanup;
 mod ended;
 mod held;
 mod node;
 mod notice;
+mod sink;
 
 use std::fmt;
 use std::future::Future;
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 pub use ended::{End, Ended, Work};
 pub(crate) use held::Held;
 pub(crate) use node::Node;
+pub(crate) use sink::Sink;
 
 use crate::context::WeakContext;
 use crate::dump::Progress;
@@ -106,7 +109,44 @@ impl<T: 'static, E: 'static> Request<T, E> {
     /// Returns the request itself: dropping it still cancels.
     #[doc(alias = "tevent_req_set_callback")]
     pub fn on_done(self, completion: impl FnOnce(Result<T, E>) + 'static) -> Self {
-        self.node().set_completion(Box::new(completion));
+        let completion = Sink::Completion(Box::new(completion));
+        self.node().set_completion(completion);
+        self
+    }
+
+    /// As [`on_done`](Self::on_done), with a completion that serves one request after the other: it is
+    /// allocated once, and not once for each of them.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    /// use tevent::{Context, Request};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = Context::new()?;
+    /// let sum = Rc::new(Cell::new(0));
+    /// let added: Rc<dyn Fn(std::io::Result<u32>)> = Rc::new({
+    ///     let sum = sum.clone();
+    ///     move |result| sum.set(sum.get() + result.unwrap_or(0))
+    /// });
+    /// for number in [3, 4] {
+    ///     let (request, completer) = Request::<u32>::pair(&ctx, "number");
+    ///     let request = request.on_done_shared(&added);
+    ///     completer.done(number);
+    ///     ctx.run()?;
+    ///     drop(request);
+    /// }
+    /// assert_eq!(sum.get(), 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Source
+    /// `tevent_req_set_callback()`, whose callback is a function, and so is never allocated.
+    pub fn on_done_shared(self, completion: &Rc<dyn Fn(Result<T, E>)>) -> Self {
+        let completion = Sink::Shared(completion.clone());
+        self.node().set_completion(completion);
         self
     }
 
@@ -283,7 +323,7 @@ impl<T: 'static, E: 'static> Completer<T, E> {
 
     /// Has `hook` run when the request ends in whichever way, before its completion.
     ///
-    /// Several hooks run in the order in which they were added, each once.
+    /// Several hooks run in the order in which they were added, each once, also behind one that panics.
     #[doc(alias = "tevent_req_set_cleanup_fn")]
     pub fn on_cleanup(&self, hook: impl FnOnce(End) + 'static) {
         if let Some(node) = &self.node {

@@ -57,8 +57,12 @@ impl Watched {
 
     /// Asks to be told when a read is worth it.
     pub(crate) fn ask_read(&self) -> io::Result<()> {
-        self.event()
-            .set_interest(self.event().interest() | Interest::READ)
+        let event = self.event();
+        let asked = event.interest();
+        if asked.contains(Interest::READ) {
+            return Ok(());
+        }
+        event.set_interest(asked | Interest::READ)
     }
 
     /// Fails with `WouldBlock`, and asks to be told when a read is worth it.

@@ -48,7 +48,8 @@ pub trait Buffers: 'static {
 /// }
 /// ```
 pub trait ReadBuffers: Buffers {
-    /// Adds each buffer, in order. Must add the same lengths whenever it is called.
+    /// Adds each buffer, in order. Must add the same lengths whenever it is called, from inside a read,
+    /// and is no place to begin another one.
     fn parts_mut<'a>(&'a mut self, parts: &mut PartsMut<'a>);
 }
 
@@ -58,7 +59,8 @@ pub trait ReadBuffers: Buffers {
 /// payload for any number of streams), and for arrays, tuples and vectors of such; with the feature
 /// `bytes` for `Bytes` and `BytesMut` too.
 pub trait WriteBuffers: Buffers {
-    /// Adds each buffer, in order. Must add the same bytes whenever it is called.
+    /// Adds each buffer, in order. Must add the same bytes whenever it is called, from inside a write,
+    /// and is no place to begin another one.
     fn parts<'a>(&'a self, parts: &mut Parts<'a>);
 }
 

@@ -32,8 +32,9 @@ struct Buffer {
     // Initialised to its whole length; the chunk's bytes are `len` behind `start`.
     bytes: Vec<u8>,
     start: usize,
-    // Where it goes back to, be it from a chunk that outlives its context.
+    // Where it goes back to, be it from a chunk that outlives its context, and among which size there.
     pool: Weak<Pool>,
+    class: usize,
 }
 
 impl Chunk {
@@ -55,6 +56,18 @@ impl Chunk {
             buffer.start += len;
             self.len = rest;
         }
+    }
+}
+
+impl Chunk {
+    /// Makes it `len` bytes long where it is, those behind of any value; returns whether it has the room.
+    pub(crate) fn grow(&mut self, len: usize) -> bool {
+        let buffer = self.buffer.as_ref();
+        let has_room = buffer.is_some_and(|buffer| buffer.bytes.len() - buffer.start >= len);
+        if has_room {
+            self.len = self.len.max(len);
+        }
+        has_room
     }
 }
 
@@ -86,6 +99,7 @@ impl From<Vec<u8>> for Chunk {
                 bytes,
                 start: 0,
                 pool,
+                class: SIZES.len(),
             })),
             len,
         }
@@ -162,6 +176,7 @@ impl Pool {
                 bytes: vec![0; SIZES[class]],
                 start: 0,
                 pool: Rc::downgrade(self),
+                class,
             })
         });
         Chunk {
@@ -174,11 +189,12 @@ impl Pool {
     ///
     /// Whoever keeps what was read then keeps little more, whatever room the read offered.
     pub(crate) fn fitted(self: &Rc<Self>, chunk: Chunk) -> Chunk {
-        let room = chunk.buffer.as_ref().map_or(0, |buffer| buffer.bytes.len());
-        let enough = SIZES.iter().find(|size| **size >= chunk.len);
-        match enough {
-            Some(size) if *size < room => self.copy(&chunk),
-            _ => chunk,
+        let class = chunk.buffer.as_ref().map_or(0, |buffer| buffer.class);
+        let is_too_large = class > 0 && chunk.len <= SIZES[class - 1];
+        if is_too_large {
+            self.copy(&chunk)
+        } else {
+            chunk
         }
     }
 
@@ -191,11 +207,8 @@ impl Pool {
 
     fn give_back(&self, mut buffer: Box<Buffer>) {
         buffer.start = 0;
-        let Some(class) = SIZES.iter().position(|size| *size == buffer.bytes.len()) else {
-            return;
-        };
-        let mut free = self.free[class].borrow_mut();
-        if free.len() * buffer.bytes.len() < KEPT_BYTES {
+        let mut free = self.free[buffer.class].borrow_mut();
+        if free.len() < KEPT_BYTES / SIZES[buffer.class] {
             free.push(buffer);
         }
     }
@@ -241,6 +254,18 @@ mod tests {
         let chunks: Vec<Chunk> = (0..100).map(|_| pool.chunk(Pool::MAX)).collect();
         drop(chunks);
         assert_eq!(pool.free[3].borrow().len(), KEPT_BYTES / Pool::MAX);
+    }
+
+    #[test]
+    fn a_chunk_grows_as_far_as_its_buffer_goes() {
+        let pool = Rc::new(Pool::default());
+        let mut chunk = pool.copy(b"head");
+        assert!(chunk.grow(1024));
+        assert_eq!((&chunk[..4], chunk.len()), (&b"head"[..], 1024));
+        chunk.advance(4);
+        assert!(!chunk.grow(1024));
+        assert_eq!(chunk.len(), 1020);
+        assert!(!Chunk::default().grow(1));
     }
 
     #[test]

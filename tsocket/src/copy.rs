@@ -122,7 +122,10 @@ pub fn relay(ctx: &Context, a: &Stream, b: &Stream) -> Request<Relayed, CopyFail
     let state = (a.clone(), b.clone(), counts.clone());
     Steps::start(ctx, "relay", state, |step| {
         let (a, b, counts) = step.state().clone();
-        let both = ctx.spawn(both_ways(ctx.clone(), a, b, counts));
+        // Begun here: a future that held the context would keep alive who owns it.
+        let there = carry(ctx, &a, &b, counts.there);
+        let back = carry(ctx, &b, &a, counts.back);
+        let both = ctx.spawn(both_ways((there, b), (back, a)));
         step.then(both, |step, ended| {
             let copied = step.state().2.relayed();
             match ended {
@@ -150,9 +153,11 @@ impl Counts {
 }
 
 /// Ends with the first error, else when both have ended or one end cannot be passed on.
-async fn both_ways(ctx: Context, a: Stream, b: Stream, counts: Counts) -> io::Result<()> {
-    let mut there = Some(carry(&ctx, &a, &b, counts.there));
-    let mut back = Some(carry(&ctx, &b, &a, counts.back));
+async fn both_ways(
+    (there, b): (Carrying, Stream),
+    (back, a): (Carrying, Stream),
+) -> io::Result<()> {
+    let (mut there, mut back) = (Some(there), Some(back));
     poll_fn(|cx| {
         let is_over = has_ended(&mut there, &b, cx)? | has_ended(&mut back, &a, cx)?;
         let is_over = is_over || (there.is_none() && back.is_none());

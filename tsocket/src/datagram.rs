@@ -5,10 +5,10 @@ mod ops;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::rc::Rc;
 
-use tevent::{Completer, Context, End, Queue, Readiness, Request, WeakContext, Work};
+use tevent::{Completer, Context, End, Readiness, Request, WeakContext, Work};
 
 pub use ops::{DatagramOps, Received};
 
@@ -16,7 +16,7 @@ use crate::buffers::{Parts, WriteBuffers};
 use crate::chunk::{Chunk, Pool};
 use crate::ready::{Front, Ready};
 use crate::slot::holds;
-use crate::{Address, Failed, errors, queued};
+use crate::{Address, Failed, errors};
 
 /// How many empty datagrams are skipped in one go, so that a flood of them starves nobody.
 const SKIP_BUDGET: usize = 64;
@@ -57,7 +57,7 @@ struct Core {
 /// A send that waits for room.
 trait Send {
     /// Makes one attempt.
-    fn attempt(&self, ops: &mut dyn DatagramOps) -> io::Result<()>;
+    fn attempt(&self, core: &Core) -> io::Result<()>;
 
     /// Ends the request with `result`.
     fn finish(self: Box<Self>, result: io::Result<()>);
@@ -86,19 +86,10 @@ impl<B: WriteBuffers> SendOne<B> {
 }
 
 impl<B: WriteBuffers> Send for SendOne<B> {
-    fn attempt(&self, ops: &mut dyn DatagramOps) -> io::Result<()> {
+    fn attempt(&self, core: &Core) -> io::Result<()> {
         let mut parts = Parts::skipping(0);
         self.buffers.parts(&mut parts);
-        match parts.slices() {
-            [bytes] => ops.try_send_to(bytes, self.to.as_ref()),
-            many => {
-                let whole: Vec<u8> = many
-                    .iter()
-                    .flat_map(|bytes| bytes.iter().copied())
-                    .collect();
-                ops.try_send_to(&whole, self.to.as_ref())
-            }
-        }
+        core.try_send(parts.slices(), self.to.as_ref())
     }
 
     fn finish(self: Box<Self>, result: io::Result<()>) {
@@ -188,40 +179,6 @@ impl Datagram {
         request
     }
 
-    /// As [`send_to`](Self::send_to), when it is its turn in `queue`, which it holds until it is done.
-    ///
-    /// # Errors
-    /// `ECANCELED`, with the buffers, if the queue is dropped first; else as for
-    /// [`send_to`](Self::send_to).
-    #[doc(alias = "tdgram_sendto_queue_send")]
-    #[doc(alias = "tdgram_sendto_queue_recv")]
-    #[track_caller]
-    pub fn send_to_queued<B: WriteBuffers>(
-        &self,
-        queue: &Queue,
-        buffers: B,
-        to: Option<&Address>,
-    ) -> Request<B, Failed<B>> {
-        let (request, completer) = Request::pair(&self.core.ctx, "send to queued");
-        let (datagram, to) = (self.clone(), to.cloned());
-        queued::wait_for_turn(queue, completer, move |turn, completer| match turn {
-            Ok(turn) => {
-                queued::hold(&completer, (turn, datagram.clone()));
-                datagram.send_with(SendOne {
-                    buffers,
-                    to,
-                    completer,
-                });
-            }
-            Err(error) => completer.error(Failed {
-                error,
-                buffers,
-                transferred: 0,
-            }),
-        });
-        request
-    }
-
     fn send_with<B: WriteBuffers>(&self, send: SendOne<B>) {
         let mut parts = Parts::skipping(0);
         send.buffers.parts(&mut parts);
@@ -229,7 +186,7 @@ impl Datagram {
         let attempted = self.core.check(&self.core.send).and_then(|()| match len {
             Some(0) if !self.core.passes_empty.get() => Err(errors::empty()),
             None => Err(errors::too_large()),
-            Some(_) => self.core.with_ops(|ops| send.attempt(ops)),
+            Some(_) => self.core.try_send(parts.slices(), send.to.as_ref()),
         });
         match attempted {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -328,6 +285,17 @@ impl Core {
         call(&mut **ops.as_mut().ok_or_else(errors::closed)?)
     }
 
+    fn try_send(&self, parts: &[IoSlice<'_>], to: Option<&Address>) -> io::Result<()> {
+        match parts {
+            [bytes] => self.with_ops(|ops| ops.try_send_to(bytes, to)),
+            many => {
+                let bytes = many.iter().flat_map(|bytes| bytes.iter().copied());
+                let whole: Vec<u8> = bytes.collect();
+                self.with_ops(|ops| ops.try_send_to(&whole, to))
+            }
+        }
+    }
+
     fn attempt_receive(self: &Rc<Self>, completer: Completer<(Chunk, Address)>, is_new: bool) {
         match self.receive() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -384,7 +352,7 @@ impl Front for Core {
         if told.intersects(Readiness::WRITE | Readiness::ERROR) {
             if let Some(send) = self.send.take() {
                 unwanted -= Readiness::WRITE | Readiness::ERROR;
-                match self.with_ops(|ops| send.attempt(ops)) {
+                match send.attempt(&self) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         self.send.set(Some(send));
                     }

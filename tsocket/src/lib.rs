@@ -14,6 +14,10 @@
 //!    [`ListenerOps`]. The crate `tsocket-bsd` has those of the kernel's sockets; [`memory`] is the
 //!    smallest one to read. A stream [over another one](Stream::layered) owns that one's [`Transport`].
 //!
+//! Code of the caller may do anything to any of them, with one exception: a
+//! [trace hook](tevent::Context::set_trace) is told from inside the calls that make and change events, and
+//! such a call may be an attempt of one of these. It panics if the hook uses that very one.
+//!
 //! [`errno`] says which error comes when, and [`porting`] what became of each name of C tsocket.
 //!
 //! # Features

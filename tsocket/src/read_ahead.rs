@@ -61,15 +61,26 @@ impl ReadAhead {
         if !self.is_worth_it(ops, wanted) {
             return ops.try_readv(parts.slices());
         }
+        self.receive(pool, wanted, |scratch| {
+            let mut parts = parts;
+            parts.push(scratch);
+            ops.try_readv(parts.slices())
+        })
+    }
+
+    /// Makes one attempt with the scratch buffer behind `wanted` bytes, and keeps what lands there.
+    fn receive(
+        &mut self,
+        pool: &Pool,
+        wanted: usize,
+        attempt: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         pool.with_scratch(|scratch| {
             let scratch = &mut scratch[..MAX_READ_AHEAD];
-            let received = {
-                let mut parts = parts;
-                parts.push(scratch);
-                ops.try_readv(parts.slices())?
-            };
+            let received = attempt(scratch)?;
             let surplus = received.saturating_sub(wanted);
-            self.bytes.extend_from_slice(&scratch[..surplus]);
+            // There was nothing left, so there is nothing to keep in front of it.
+            self.bytes = scratch[..surplus].to_vec();
             Ok(received - surplus)
         })
     }
@@ -88,9 +99,9 @@ impl ReadAhead {
         if !self.is_worth_it(ops, wanted) {
             return ops.try_readv(&mut [IoSliceMut::new(buffer)]);
         }
-        let mut parts = PartsMut::skipping(0);
-        parts.push(buffer);
-        self.try_fill(ops, pool, parts, wanted)
+        self.receive(pool, wanted, |scratch| {
+            ops.try_readv(&mut [IoSliceMut::new(buffer), IoSliceMut::new(scratch)])
+        })
     }
 
     /// Looks for the end of the peer: takes what has arrived before it out of the way, as far as there

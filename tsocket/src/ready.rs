@@ -62,11 +62,8 @@ impl Ready {
         let Some(ctx) = link.ctx.borrow().upgrade() else {
             return;
         };
-        if !link.soon.replace(link.soon.get() | readiness).is_empty() {
-            return;
-        }
-        let mut immediate = link.immediate.borrow_mut();
-        let immediate = immediate.get_or_insert_with(|| {
+        let untold = link.soon.replace(link.soon.get() | readiness);
+        link.immediate.borrow_mut().get_or_insert_with(|| {
             let link = Rc::downgrade(link);
             Immediate::new(&ctx, move || {
                 if let Some(link) = link.upgrade() {
@@ -74,7 +71,12 @@ impl Ready {
                 }
             })
         });
-        immediate.schedule();
+        // What is untold is not in line any more if the context was made anew since.
+        if let Some(immediate) = &*link.immediate.borrow() {
+            if untold.is_empty() || !immediate.is_scheduled() {
+                immediate.schedule();
+            }
+        }
     }
 
     /// Tells from `ctx` from now on, what was still to be told included.

@@ -280,8 +280,15 @@ impl Inner {
         drop(refused);
     }
 
+    /// Nobody comes from that one any more.
+    fn forget(&self, acceptor: &Rc<Acceptor>) {
+        let mut acceptors = self.acceptors.borrow_mut();
+        acceptors.retain(|other| !Rc::ptr_eq(other, acceptor));
+    }
+
     /// The request of a connection has ended by itself.
     fn done(self: &Rc<Self>, number: u64, error: Option<&dyn Display>) {
+        let _goes_on = GoesOn(self);
         let Some(connection) = self.release(number) else {
             return;
         };
@@ -295,8 +302,6 @@ impl Inner {
             let peer = &connection.address;
             self.tell(&ServeError::Failed { peer, error });
         }
-        drop(connection);
-        self.go_on();
     }
 
     /// Ends a connection that has met `limit`.
@@ -345,26 +350,39 @@ impl Inner {
         };
         let now = ctx.now();
         let seen = self.connections.borrow().survey(&self.limits, now);
-        let any_over = !seen.over.is_empty();
-        for (number, limit) in seen.over {
-            self.end(number, limit);
+        let soon = now + self.limits.pause();
+        let is_any_over = !seen.over.is_empty();
+        // Before anybody is told: a panic there leaves the rest to the next look.
+        if is_any_over {
+            self.look_at(soon);
+        } else if let Some(next) = seen.next {
+            self.look_at(next.max(soon));
         }
-        if any_over {
-            self.go_on();
-        }
-        let mut next = seen.next.map(|next| next.max(now + self.limits.pause()));
-        if let Phase::Draining { since } = self.phase.get() {
-            self.ask_quiet(since, now);
-            // None of a drain time that no clock can reach.
-            let deadline = since.checked_add(self.limits.drain);
-            if deadline.is_some_and(|deadline| deadline <= now) {
-                self.cut_off();
-                return;
+        if is_any_over {
+            let _goes_on = GoesOn(self);
+            for (number, limit) in seen.over {
+                self.end(number, limit);
             }
-            next = deadline.into_iter().chain([now + QUIET]).min();
         }
-        if let Some(next) = next.filter(|_| self.connections.borrow().len() > 0) {
-            self.look_at(next);
+        if let Phase::Draining { since } = self.phase.get() {
+            self.drain(since, now);
+        }
+    }
+
+    /// Sees whoever is left to the end, from a stop on.
+    fn drain(self: &Rc<Self>, since: Instant, now: Instant) {
+        // None of a drain time that no clock can reach.
+        let deadline = since.checked_add(self.limits.drain);
+        self.look_at(
+            deadline
+                .into_iter()
+                .chain([now + QUIET])
+                .min()
+                .unwrap_or(now),
+        );
+        self.ask_quiet(since, now);
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            self.cut_off();
         }
     }
 
@@ -394,11 +412,12 @@ impl Inner {
     /// Ends whoever is left when the drain time is over.
     fn cut_off(self: &Rc<Self>) {
         let left = self.connections.borrow().numbers();
-        let count = left.len();
         for number in left {
             self.end(number, Limit::Drain);
         }
-        self.finish(count);
+        // All of them, should this have taken more than one attempt.
+        let count = usize::try_from(self.counts.get().drain);
+        self.finish(count.expect("they were all in memory"));
     }
 
     fn check_drained(&self) {
@@ -422,6 +441,15 @@ impl Inner {
                 completer.done(Stopped { left });
             }
         }
+    }
+}
+
+/// Goes on when a connection has ended, also if whoever was told of it has panicked.
+struct GoesOn<'a>(&'a Rc<Inner>);
+
+impl Drop for GoesOn<'_> {
+    fn drop(&mut self) {
+        self.0.go_on();
     }
 }
 

@@ -230,12 +230,46 @@ impl Stream {
     #[doc(alias = "tstream_writev_recv")]
     #[track_caller]
     pub fn writev<B: WriteBuffers>(&self, buffers: B) -> Request<B, Failed<B>> {
+        match self.writev_now(buffers) {
+            Ok(result) => Request::finished(&self.core.ctx, "writev", result),
+            Err(request) => request,
+        }
+    }
+
+    /// As [`writev`](Self::writev), for whoever can go on at once: if the write is over at once, its
+    /// result, without a request and its turn of the loop.
+    ///
+    /// Most writes are. Who writes one after the other would keep everybody else waiting with this as
+    /// long as the peer takes it all; an answer to what was read does not, because the next read has its
+    /// turn.
+    ///
+    /// # Errors
+    /// The request, if the write has to wait.
+    ///
+    /// # Examples
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let ctx = tevent::Context::new()?;
+    /// let (near, far) = tsocket::memory::stream_pair(&ctx);
+    /// match near.writev_now(b"hello".to_vec()) {
+    ///     Ok(written) => drop(written?),
+    ///     Err(request) => drop(ctx.run_until(request)??),
+    /// }
+    /// assert_eq!(&*ctx.run_until(far.read(100))??, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn writev_now<B: WriteBuffers>(
+        &self,
+        buffers: B,
+    ) -> Result<Result<B, Failed<B>>, Request<B, Failed<B>>> {
         match self.begin_write(buffers) {
-            Begun::Over(result) => Request::finished(&self.core.ctx, "writev", result),
+            Begun::Over(result) => Ok(result),
             Begun::Waits(rest) => {
                 let (request, completer) = Request::pair(&self.core.ctx, "writev");
                 self.core.park_write(rest, completer);
-                request
+                Err(request)
             }
         }
     }

@@ -17,12 +17,22 @@ fn help_names_every_option_with_limits_and_defaults() {
     let options = [
         "--listen",
         "--mode",
+        "--cert",
+        "--key",
         "--max-connections",
         "--idle-timeout",
         "-v",
         "--help",
     ];
-    let values = ["echo", "frame", "tcp:", "udp:", "unix:", "unixgram:"];
+    let values = [
+        "echo",
+        "frame",
+        "tcp:",
+        "tls:",
+        "udp:",
+        "unix:",
+        "unixgram:",
+    ];
     let defaults = ["default", "tcp:127.0.0.1:7777"];
     for word in options.iter().chain(&values).chain(&defaults) {
         assert!(

@@ -72,7 +72,7 @@ fn peer(daemon: &Daemon, kind: Kind, name: &str) -> Box<dyn Peer> {
                 .expect("a socket can be made non-blocking");
             Box::new(socket)
         }
-        Kind::Tcp | Kind::Unix => panic!("{kind:?} has no datagrams"),
+        Kind::Tcp | Kind::Tls | Kind::Unix => panic!("{kind:?} has no datagrams"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `httpd` as its users meet it: by hand, with curl, and under wrk's load.
 
+mod abuse;
+
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
@@ -14,7 +16,7 @@ use crate::rig::daemon::{Daemon, Kind, Program, temporary_directory};
 use crate::rig::patience::{LIMIT, scale, tell};
 use crate::rig::pattern::Random;
 
-const HTTPD: Program = Program {
+pub(crate) const HTTPD: Program = Program {
     name: "httpd",
     path: env!("CARGO_BIN_EXE_httpd"),
 };
@@ -335,42 +337,6 @@ fn what_is_no_request_for_a_file_is_refused_and_ends_only_its_connection() {
     assert_eq!(Response::read(&mut client, false).status, 431);
     neighbour.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(Response::read(&mut neighbour, false).status, 200);
-}
-
-#[test]
-fn a_file_that_becomes_shorter_ends_its_connection_early() {
-    let site = Site::new();
-    let mut client = site.connect();
-    let path = site.root.path().join("shrinks.bin");
-    let file = fs::File::create(&path).expect("a file can be made");
-    // More than the system buffers for a client that does not read.
-    file.set_len(256 << 20).expect("a file can have a hole");
-    client.send(b"GET /shrinks.bin HTTP/1.1\r\nHost: a\r\n\r\n");
-    let mut start = [0; 1000];
-    client.read_exact(&mut start).expect("it begins");
-    file.set_len(0).expect("a file can be truncated");
-    let mut rest = Vec::new();
-    // Whether the end is a reset does not matter; that it comes does.
-    client.read_to_end(&mut rest).ok();
-    assert!(rest.len() < 256 << 20);
-}
-
-#[test]
-fn a_client_that_does_not_read_does_not_delay_the_others() {
-    let site = Site::new();
-    let file = fs::File::create(site.root.path().join("huge.bin")).expect("a file can be made");
-    file.set_len(256 << 20).expect("a file can have a hole");
-    let stuck: Vec<_> = (0..8)
-        .map(|_| {
-            let mut client = site.connect();
-            client.send(b"GET /huge.bin HTTP/1.1\r\nHost: a\r\n\r\n");
-            client
-        })
-        .collect();
-    for _ in 0..50 {
-        assert_eq!(site.ask("GET", "/sub/a%20b.txt", "").content, b"0123456789");
-    }
-    drop(stuck);
 }
 
 #[test]

@@ -14,29 +14,29 @@ use crate::rig::daemon::{Daemon, Kind, Program, temporary_directory};
 use crate::rig::patience::{LIMIT, scale, tell, until};
 use crate::rig::pattern::Random;
 
-const RELAYD: Program = Program {
+pub(crate) const RELAYD: Program = Program {
     name: "relayd",
     path: env!("CARGO_BIN_EXE_relayd"),
 };
 
 /// A server of the test: its connections come out of it one by one.
-struct Target {
+pub(crate) struct Target {
     listener: TcpListener,
 }
 
 impl Target {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         Self { listener }
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let address = self.listener.local_addr().expect("it is bound");
         format!("tcp:{address}")
     }
 
     #[track_caller]
-    fn accept(&self) -> TcpStream {
+    pub(crate) fn accept(&self) -> TcpStream {
         let (stream, _) = self.listener.accept().expect("the relay connects");
         stream
             .set_read_timeout(Some(LIMIT))
@@ -50,7 +50,7 @@ fn relay(kind: Kind, to: &str) -> Daemon {
     Daemon::of(RELAYD, &[kind], &["--connect", to, "-v"])
 }
 
-fn noise(len: usize) -> Vec<u8> {
+pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut random = Random::new(2);
     let mut bytes: Vec<u8> = (0..len.div_ceil(8))
         .flat_map(|_| random.next().to_le_bytes())
@@ -61,7 +61,7 @@ fn noise(len: usize) -> Vec<u8> {
 
 /// Sends a few bytes each way.
 #[track_caller]
-fn expect_passage(client: &mut Client, server: &mut TcpStream) {
+pub(crate) fn expect_passage(client: &mut Client, server: &mut TcpStream) {
     client.send(b"ping");
     let mut ping = [0; 4];
     server.read_exact(&mut ping).expect("it arrives");

@@ -25,7 +25,7 @@ impl Client {
     #[track_caller]
     pub(crate) fn connect(daemon: &Daemon, kind: Kind) -> Self {
         let client = match kind {
-            Kind::Tcp => {
+            Kind::Tcp | Kind::Tls => {
                 let address = daemon.inet_address(kind);
                 let stream = TcpStream::connect_timeout(&address, LIMIT);
                 let stream = stream.unwrap_or_else(|err| panic!("connect to {address}: {err}"));

@@ -21,6 +21,8 @@ const DUMP_END: &str = "end of dump";
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Tcp,
+    /// Its clients see what is on the wire.
+    Tls,
     Unix,
     Udp,
     UnixDatagram,
@@ -31,6 +33,7 @@ impl Kind {
     pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
             Self::Unix => "unix",
             Self::Udp => "udp",
             Self::UnixDatagram => "unixgram",
@@ -78,7 +81,7 @@ impl Daemon {
         for kind in kinds {
             args.push("--listen".to_owned());
             args.push(match kind {
-                Kind::Tcp | Kind::Udp => format!("{}:127.0.0.1:0", kind.prefix()),
+                Kind::Tcp | Kind::Tls | Kind::Udp => format!("{}:127.0.0.1:0", kind.prefix()),
                 Kind::Unix | Kind::UnixDatagram => {
                     format!("{0}:{1}/{0}", kind.prefix(), directory.path().display())
                 }
@@ -93,7 +96,13 @@ impl Daemon {
     /// Starts `echod` with exactly `args`, and does not wait.
     #[track_caller]
     pub(crate) fn with_arguments(args: &[&str]) -> Self {
-        Self::spawn(ECHOD, args, temporary_directory())
+        Self::start(ECHOD, args)
+    }
+
+    /// Starts `program` with exactly `args`, and does not wait.
+    #[track_caller]
+    pub(crate) fn start(program: Program, args: &[&str]) -> Self {
+        Self::spawn(program, args, temporary_directory())
     }
 
     /// Starts `echod` as a service manager does that passes it one socket, and does not wait.

@@ -174,6 +174,58 @@ fn a_full_disk_loses_nothing() {
 }
 
 #[test]
+fn a_message_larger_than_any_is_dropped_and_the_next_one_is_not() {
+    let mut rig = Rig::new(&[Kind::UnixDatagram]);
+    let sender = rig.sender();
+    sender.send(&[b'x'; 100_000]).expect("it is taken");
+    sender.send(b"after").expect("it is taken");
+    assert_eq!(
+        expect_lines(&rig.out(), 2),
+        [
+            "- - syslog.warning syslogd: a message of more than 65536 bytes was dropped",
+            "- - user.notice after",
+        ]
+    );
+    rig.daemon.signal(Signal::TERM);
+    assert!(rig.daemon.expect_exit(LIMIT).success());
+}
+
+#[test]
+fn a_file_that_refuses_every_line_can_be_replaced() {
+    let directory = temporary_directory();
+    let out = directory.path().join("log");
+    std::os::unix::fs::symlink("/dev/full", &out).expect("a link can be made");
+    let name = out.display().to_string();
+    let mut daemon = Daemon::of(SYSLOGD, &[Kind::UnixDatagram], &["--out", &name]);
+    let sender = UnixDatagram::unbound().expect("a descriptor is left");
+    let path = daemon.path(Kind::UnixDatagram);
+    sender.send_to(b"not lost", path).expect("it is taken");
+    let complaint = daemon.next_complaint("what is wrong");
+    assert!(complaint.contains("cannot write"), "{complaint}");
+    fs::remove_file(&out).expect("it is there");
+    daemon.signal(Signal::HUP);
+    assert_eq!(expect_lines(&out, 1), ["- - user.notice not lost"]);
+}
+
+#[test]
+fn many_hangups_in_a_row_lose_nothing() {
+    let mut rig = Rig::new(&[Kind::UnixDatagram]);
+    let (count, sender) = (scale(1_000, 50_000), rig.sender());
+    for number in 0..count {
+        let message = format!("<13>Oct 11 22:14:15 test: {number}");
+        sender.send(message.as_bytes()).expect("it is taken");
+        if number % 10 == 0 {
+            rig.daemon.signal(Signal::HUP);
+        }
+    }
+    let lines = expect_lines(&rig.out(), count);
+    for (number, line) in lines.iter().enumerate() {
+        assert!(line.ends_with(&format!(" test: {number}")), "{line}");
+    }
+    assert!(rig.daemon.complaints().is_empty());
+}
+
+#[test]
 fn without_a_file_it_writes_to_standard_output() {
     let mut daemon = Daemon::of(SYSLOGD, &[Kind::UnixDatagram], &[]);
     let sender = UnixDatagram::unbound().expect("a descriptor is left");

@@ -1,9 +1,14 @@
 //! Calls that are refused for what they ask, and those whose queue is gone.
 
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+
 use tevent::{Context, Queue};
 use tevent_tests::contract::{MESSAGE_OVER_MEMORY, done};
 use tsocket::{Address, Datagram, Family, MAX_BUFFER_COUNT, Stream, memory, pdu};
-use tsocket_bsd::{DatagramOptions, datagram};
+use tsocket_bsd::{DatagramOptions, FDS_MAX, FdPassing, datagram, datagram_from_fd};
 use tsocket_npa::MessageHeader;
 
 use super::pdus::Once;
@@ -71,7 +76,54 @@ const STREAMS: &[Call] = &[
             near.peer_credentials().into()
         })
     }),
+    ("into_parts", "a stream without a descriptor", || {
+        of_stream(|near| {
+            let ctx = context();
+            let parts = memory::stream_pair(&ctx).0.into_parts();
+            assert!(near.pending_bytes().is_ok(), "another one is not concerned");
+            parts.map_err(io::Error::from).into()
+        })
+    }),
+    (
+        "FdPassing::writev",
+        "more descriptors than `FDS_MAX`",
+        || {
+            let (ctx, near, _far) = passing();
+            let begin = move || near.writev(vec![1], nulls(FDS_MAX + 1)).into();
+            (ctx, Box::new(begin))
+        },
+    ),
+    (
+        "FdPassing::stream",
+        "a read that brings more descriptors than may wait",
+        || {
+            let (ctx, near, far) = passing();
+            for count in [FDS_MAX, 1] {
+                done(&ctx, near.writev(vec![1], nulls(count)));
+            }
+            done(&ctx, far.stream().readv(vec![0]));
+            let begin = move || {
+                assert!(near.stream().pending_bytes().is_ok(), "the peer is there");
+                far.stream().readv(vec![0]).into()
+            };
+            (ctx, Box::new(begin))
+        },
+    ),
 ];
+
+/// Two ends between which descriptors travel.
+fn passing() -> (Context, FdPassing, FdPassing) {
+    let ctx = context();
+    let (near, far) = UnixStream::pair().expect("descriptors are left");
+    let end = |socket: UnixStream| FdPassing::new(&ctx, socket.into()).expect("that is one");
+    let (near, far) = (end(near), end(far));
+    (ctx, near, far)
+}
+
+fn nulls(count: usize) -> Vec<OwnedFd> {
+    let null = || File::open("/dev/null").expect("every system has it");
+    (0..count).map(|_| null().into()).collect()
+}
 
 pub(super) fn streams(table: &Table) -> Complaints {
     calls(table, STREAMS)
@@ -112,6 +164,28 @@ const QUEUES: &[Call] = &[
     ("recv_from_queued", "the queue is dropped", || {
         of_queue(|ctx, queue| udp(ctx, None).recv_from_queued(queue).into())
     }),
+    (
+        "writev_queued",
+        "more bytes than the queue may hold",
+        || {
+            of_queue(|ctx, queue| {
+                queue.set_byte_limit(Some(1));
+                pair(ctx).writev_queued(queue, vec![0; 2]).into()
+            })
+        },
+    ),
+    (
+        "send_to_queued",
+        "more bytes than the queue may hold",
+        || {
+            of_queue(|ctx, queue| {
+                queue.set_byte_limit(Some(1));
+                udp(ctx, None)
+                    .send_to_queued(queue, vec![0; 2], None)
+                    .into()
+            })
+        },
+    ),
 ];
 
 /// One end of a pair, which an operation in a queue keeps.
@@ -183,6 +257,35 @@ const DATAGRAMS: &[Call] = &[
                 socket
             },
             |socket| socket.recv_from().into(),
+        )
+    }),
+    (
+        "recv_from",
+        "a datagram of more than 64 KiB, which is lost",
+        || {
+            of_datagram(
+                |ctx| {
+                    let (near, far) = UnixDatagram::pair().expect("descriptors are left");
+                    far.send(&vec![0; 65_537]).expect("a unix socket has room");
+                    datagram_from_fd(ctx, near.into()).expect("that is one")
+                },
+                |socket| socket.recv_from().into(),
+            )
+        },
+    ),
+    ("send_to", "an address, in memory", || {
+        let ctx = context();
+        let (near, far) = memory::datagram_pair(&ctx);
+        let begin = move || {
+            let address = far.local_address().ok();
+            send(&near, vec![1], address.as_ref())
+        };
+        (ctx, Box::new(begin))
+    }),
+    ("send_to", "a peer that is gone, in memory", || {
+        of_datagram(
+            |ctx| memory::datagram_pair(ctx).0,
+            |socket| send(socket, vec![1], None),
         )
     }),
 ];

@@ -5,13 +5,16 @@ use std::any::Any;
 use tevent::Context;
 use tevent_tests::contract::{Kind, MEMORY, SOCKETPAIR, TCP4, done, end_of};
 use tevent_tests::settle;
-use tsocket::{Stream, pdu};
+use tsocket::{Refused, Stream, pdu};
 
 use super::pdus::Once;
 use super::table::Table;
-use super::{Column, Complaints, Ending, Row, Scene, context};
+use super::{Begun, Column, Complaints, Ending, Row, Scene, context};
 
 const KINDS: &[Kind] = &[MEMORY, SOCKETPAIR, TCP4];
+
+/// Those that have parts.
+const WITH_DESCRIPTORS: &[Kind] = &[SOCKETPAIR, TCP4];
 
 /// More than any kind takes before it waits.
 const ENDLESS: usize = 64 << 20;
@@ -55,6 +58,19 @@ impl Ends {
     }
 }
 
+impl Ends {
+    /// Has the stream leave, unless it is refused.
+    fn leave<T>(&mut self, leave: impl FnOnce(Stream) -> Result<T, Refused>) -> Begun {
+        let near = self.near.take();
+        let left = leave(near.expect("it was not taken apart before"));
+        let left = left.map_err(|refused| {
+            self.near = Some(refused.stream);
+            refused.error
+        });
+        left.into()
+    }
+}
+
 impl Scene for Ends {
     fn ctx(&self) -> Option<&Context> {
         self.ctx.as_ref()
@@ -79,14 +95,7 @@ const COLUMNS: &[Column<Ends>] = &[
     ("writev", |ends| ends.near().writev(&b"x"[..]).into()),
     ("shutdown", |ends| ends.near().shutdown().into()),
     ("disconnect", |ends| ends.near().disconnect().into()),
-    ("into_transport", |ends| {
-        let near = ends.near.take().expect("it was not taken apart before");
-        let refused = near.into_transport().map_err(|refused| {
-            ends.near = Some(refused.stream);
-            refused.error
-        });
-        refused.into()
-    }),
+    ("into_transport", |ends| ends.leave(Stream::into_transport)),
     ("pending_bytes", |ends| ends.near().pending_bytes().into()),
     ("local_address", |ends| ends.near().local_address().into()),
     ("peer_address", |ends| ends.near().peer_address().into()),
@@ -138,10 +147,34 @@ const ROWS: &[Row<Kind, Ends>] = &[
             while end_of(ctx, near.writev(&b"anybody?"[..])).is_ok() {}
         })
     }),
+    ("a monitor is outstanding", |kind| {
+        Ends::holding(kind, |_, near, _| near.monitor())
+    }),
+    ("the peer has closed, and fail-first is on", |kind| {
+        Ends::holding(kind, |ctx, near, far| {
+            near.set_fail_first(true);
+            far.abort();
+            assert!(end_of(ctx, near.read(1)).is_err());
+        })
+    }),
 ];
 
 pub(super) fn states(table: &Table) -> Complaints {
     super::states(table, KINDS, COLUMNS, ROWS)
+}
+
+const LEAVING: &[Column<Ends>] = &[
+    ("monitor", |ends| ends.near().monitor().into()),
+    ("unread", |ends| ends.near().unread(vec![1]).into()),
+    ("into_parts", |ends| ends.leave(Stream::into_parts)),
+    ("move_to", |ends| {
+        let there = context();
+        ends.leave(|near| near.move_to(&there))
+    }),
+];
+
+pub(super) fn leaving(table: &Table) -> Complaints {
+    super::states(table, WITH_DESCRIPTORS, LEAVING, ROWS)
 }
 
 const WAITING: &[Column<Ends>] = &[
@@ -158,6 +191,7 @@ const WAITING: &[Column<Ends>] = &[
         ends.near().shutdown().into()
     }),
     ("disconnect", |ends| ends.near().disconnect().into()),
+    ("monitor", |ends| ends.near().monitor().into()),
 ];
 
 const ENDINGS: &[Ending<Ends>] = &[

@@ -20,6 +20,7 @@ const NAMES: &[(&str, Errno)] = &[
     ("ECONNRESET", Errno::CONNRESET),
     ("EDESTADDRREQ", Errno::DESTADDRREQ),
     ("EINVAL", Errno::INVAL),
+    ("EISCONN", Errno::ISCONN),
     ("EMSGSIZE", Errno::MSGSIZE),
     ("ENOBUFS", Errno::NOBUFS),
     ("ENOENT", Errno::NOENT),

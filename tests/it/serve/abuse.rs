@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,10 +18,17 @@ use super::localhost;
 /// How many events one wait brings, at least.
 const EVENTS: usize = 256;
 
+/// Why clients can connect, and talk.
+const LISTENS: &str = "the server listens";
+const CONNECTED: &str = "it is connected";
+
 /// Why an address has a number and a port.
 const INET: &str = "it is one of IPv4";
 
-/// Answers each byte with one, and counts the answers.
+/// What a client asks with to be written to without end.
+const SOURCE: &[u8] = b"!";
+
+/// Answers each byte with one, and counts the answers; or writes without end to whoever asks for that.
 async fn answer(
     stream: Stream,
     answers: Rc<Cell<usize>>,
@@ -31,6 +38,12 @@ async fn answer(
         let chunk = stream.read(64 * 1024).await?;
         if chunk.is_empty() {
             return Ok(());
+        }
+        if *chunk == *SOURCE {
+            loop {
+                let written = stream.writev(vec![7; 64 * 1024]).await?;
+                flooded.set(flooded.get() + written.len());
+            }
         }
         flooded.set(flooded.get() + chunk.len());
         if chunk.len() == 1 {
@@ -59,56 +72,78 @@ fn answering(
     )
 }
 
+/// Has clients served beside `flood`, which goes on until it is told to stop, and expects that each of
+/// them has its turn in every round, and the flood no more than `share_max` bytes.
+fn expect_fair(ctx: &Context, share_max: usize, flood: fn(TcpStream, &AtomicBool)) {
+    let count = scaled(150, 999);
+    let (answers, flooded) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let (server, at) = answering(ctx, &answers, &flooded);
+    let mut clients: Vec<_> = (0..count)
+        .map(|_| {
+            let client = TcpStream::connect(at).expect(LISTENS);
+            client.set_nodelay(true).expect("a socket can do that");
+            settle(ctx);
+            client
+        })
+        .collect();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let peer = TcpStream::connect(at).expect(LISTENS);
+    let closing = peer.try_clone().expect("a descriptor is left");
+    let flooding = {
+        let is_over = is_over.clone();
+        thread::spawn(move || flood(peer, &is_over))
+    };
+    run_to(ctx, || {
+        server.counts().active == count + 1 && flooded.get() > 1 << 20
+    });
+    let mut rounds = Vec::new();
+    let start = (ctx.stats().waits, flooded.get());
+    for turn in 1..=4 {
+        for client in &mut clients {
+            client.write_all(b"?").expect(CONNECTED);
+        }
+        let before = ctx.stats().waits;
+        run_to(ctx, || answers.get() == turn * count);
+        rounds.push(ctx.stats().waits - before);
+        for client in &mut clients {
+            client.read_exact(&mut [0]).expect(CONNECTED);
+        }
+    }
+    let waits = usize::try_from(ctx.stats().waits - start.0).expect("not so many");
+    let share = (flooded.get() - start.1) / (waits + 1);
+    is_over.store(true, Ordering::Relaxed);
+    drop(server);
+    closing.shutdown(Shutdown::Both).ok();
+    flooding.join().expect("it does not panic");
+    // The wait that finds them, one more for each answer that did not fit, and one that had begun.
+    let most = u64::try_from(2 + count / EVENTS).expect("not so many");
+    assert!(rounds.iter().all(|round| *round <= most), "{rounds:?}");
+    assert!(
+        share <= share_max,
+        "{share} bytes of the flood in each round"
+    );
+}
+
 #[test]
 fn beside_a_flood_everybody_else_is_served_once_per_round() {
     on_every_backend(|ctx| {
-        let count = scaled(150, 999);
-        let (answers, flooded) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-        let (server, at) = answering(ctx, &answers, &flooded);
-        let mut clients: Vec<_> = (0..count)
-            .map(|_| {
-                let client = TcpStream::connect(at).unwrap();
-                client.set_nodelay(true).unwrap();
-                settle(ctx);
-                client
-            })
-            .collect();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let mut flood = TcpStream::connect(at).unwrap();
-        let flooding = {
-            let is_over = is_over.clone();
-            thread::spawn(move || {
-                let bytes = vec![7; 1 << 20];
-                while !is_over.load(Ordering::Relaxed) && flood.write_all(&bytes).is_ok() {}
-            })
-        };
-        run_to(ctx, || server.counts().active == count + 1);
-        let mut rounds = Vec::new();
-        let start = (ctx.stats().waits, flooded.get());
-        for turn in 1..=4 {
-            for client in &mut clients {
-                client.write_all(b"?").unwrap();
-            }
-            let before = ctx.stats().waits;
-            run_to(ctx, || answers.get() == turn * count);
-            rounds.push(ctx.stats().waits - before);
-            for client in &mut clients {
-                client.read_exact(&mut [0]).unwrap();
-            }
-        }
-        let waits = usize::try_from(ctx.stats().waits - start.0).unwrap();
-        let share = (flooded.get() - start.1) / (waits + 1);
-        is_over.store(true, Ordering::Relaxed);
-        drop(server);
-        flooding.join().unwrap();
-        // The wait that finds them, one more for each answer that did not fit, and one that had begun.
-        let most = u64::try_from(2 + count / EVENTS).unwrap();
-        assert!(rounds.iter().all(|round| *round <= most), "{rounds:?}");
-        // Nor is a round held up by more of the flood than one read brings, and what was read ahead.
-        assert!(
-            share <= 80 * 1024,
-            "{share} bytes of the flood in each round"
-        );
+        // What one read brings, and what was read ahead.
+        expect_fair(ctx, 80 * 1024, |mut peer, is_over| {
+            let bytes = vec![7; 1 << 20];
+            while !is_over.load(Ordering::Relaxed) && peer.write_all(&bytes).is_ok() {}
+        });
+    });
+}
+
+#[test]
+fn beside_a_peer_that_takes_without_end_everybody_else_is_served_once_per_round() {
+    on_every_backend(|ctx| {
+        // As many writes as a round lets go on; each brings what the peer takes meanwhile.
+        expect_fair(ctx, Context::RUN_BUDGET * 64 * 1024, |mut peer, is_over| {
+            peer.write_all(SOURCE).unwrap();
+            let mut room = vec![0; 1 << 20];
+            while !is_over.load(Ordering::Relaxed) && matches!(peer.read(&mut room), Ok(1..)) {}
+        });
     });
 }
 

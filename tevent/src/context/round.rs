@@ -33,6 +33,8 @@ pub(super) struct Round {
     phase: Cell<Phase>,
     // Whether no handler has run since the clock was read for the timers.
     is_time_known: Cell<bool>,
+    // The tick of the time that was read last, once it was asked for.
+    tick: Cell<Option<Tick>>,
     // How many more entries of the run queue this round may handle.
     budget: Cell<usize>,
     pending_signals: RefCell<VecDeque<Token>>,
@@ -310,13 +312,19 @@ impl Context {
 
     /// Whether nothing is left that could happen.
     fn is_idle(&self) -> bool {
-        let deadline = self.inner.timers.borrow().first();
-        self.inner.run_queue.borrow().is_empty()
-            && !deadline.is_some_and(|deadline| self.inner.clock.will_reach(deadline))
-            && !self.fds().is_watching()
+        // What is most often so comes first.
+        !self.fds().is_watching()
+            && self.inner.run_queue.borrow().is_empty()
+            && !self.may_time_come()
             && self.inner.signals.borrow().is_empty()
             && self.inner.expected.borrow().is_empty()
             && self.inner.inbox.borrow().is_empty()
+    }
+
+    /// Whether a timer will be due without anybody's doing.
+    fn may_time_come(&self) -> bool {
+        let deadline = self.inner.timers.borrow().first();
+        deadline.is_some_and(|deadline| self.inner.clock.will_reach(deadline))
     }
 
     /// Waits for the kernel, not at all if something is ready here.
@@ -355,10 +363,16 @@ impl Context {
 
     pub(super) fn read_clock(&self) {
         self.inner.now.set(self.now());
+        self.inner.round.tick.set(None);
     }
 
     fn round_tick(&self) -> Tick {
-        self.inner.clock.tick(self.round_now())
+        let known = &self.inner.round.tick;
+        known.get().unwrap_or_else(|| {
+            let tick = self.inner.clock.tick(self.round_now());
+            known.set(Some(tick));
+            tick
+        })
     }
 
     fn is_polling(&self) -> bool {
@@ -367,8 +381,10 @@ impl Context {
 
     fn wait_timeout(&self) -> Option<Duration> {
         let limit = self.inner.wait_limit.get();
-        let until_ready = self.time_until_ready();
-        until_ready.into_iter().chain(limit).min()
+        match (self.time_until_ready(), limit) {
+            (Some(left), Some(limit)) => Some(left.min(limit)),
+            (left, limit) => left.or(limit),
+        }
     }
 
     // Each wait asks; who asks beside it must not have this become a call.

@@ -314,6 +314,7 @@ impl Record {
     }
 
     /// Stops those who could only write into an error; returns how many there were.
+    #[cold]
     fn strip_writers(&mut self) -> usize {
         let writers = self
             .members
@@ -324,6 +325,7 @@ impl Record {
             .count()
     }
 
+    #[cold]
     fn take_back(&mut self, poller: &Poller, token: Token, wanted: Interest) {
         // Errors are reported as long as the kernel knows the descriptor, so with nobody left to
         // hear of them it must not.

@@ -20,14 +20,14 @@ use std::time::Instant;
 
 use super::held::Deadline;
 use super::notice::Notice;
-use super::{End, Ended, Work};
+use super::sink::Sink;
+use super::{End, Ended, Work, cleanup};
 use crate::context::{Context, WeakContext};
 use crate::dump::Progress;
 use crate::group::Keeper;
 use crate::profile;
 use crate::run_queue::{Run, Ticket};
 use crate::token::Token;
-use crate::trace::TraceKind;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -37,19 +37,12 @@ enum State {
     Dropped,
 }
 
-/// Whoever waits for the result.
-enum Sink<T, E> {
-    Nobody,
-    Completion(Box<dyn FnOnce(Result<T, E>)>),
-    Waker(Waker),
-}
-
 /// What few requests have.
 #[derive(Default)]
 struct Extras {
     deadline: Option<Token>,
     cancel: Cancel,
-    cleanup: Vec<Box<dyn FnOnce(End)>>,
+    cleanup: Vec<cleanup::Hook>,
     keeper: Option<Keeper>,
     progress: Option<Progress>,
     notice: Option<Notice>,
@@ -288,20 +281,19 @@ impl<T: 'static, E: 'static> Node<T, E> {
         }
         // The end says more than what was still to be told.
         drop(extras.notice.take());
-        for hook in mem::take(&mut extras.cleanup) {
-            hook(end);
-        }
+        let panicked = cleanup::run_all(mem::take(&mut extras.cleanup), end);
         if extras.keeper.is_some() && end != End::Dropped {
             let replaced = self.body.borrow_mut().extras.replace(extras);
             drop(replaced);
         }
+        panicked.raise();
     }
 
     /// Puts a finished request in line if it has a completion; returns the waker to wake if it has
     /// that.
     fn wake_sink(self: &Rc<Self>, body: &mut Body<T, E>, ctx: Option<&Context>) -> Option<Waker> {
         match (&body.sink, ctx) {
-            (Sink::Completion(_), Some(ctx)) if body.ticket == Ticket::NONE => {
+            (Sink::Completion(_) | Sink::Shared(_), Some(ctx)) if body.ticket == Ticket::NONE => {
                 body.ticket = ctx.enqueue(self.clone());
                 None
             }
@@ -313,11 +305,12 @@ impl<T: 'static, E: 'static> Node<T, E> {
         }
     }
 
-    pub(crate) fn set_completion(self: &Rc<Self>, completion: Box<dyn FnOnce(Result<T, E>)>) {
+    /// Has `completion` run, which is no waker.
+    pub(crate) fn set_completion(self: &Rc<Self>, completion: Sink<T, E>) {
         let mut body = self.body.borrow_mut();
-        let replaced = mem::replace(&mut body.sink, Sink::Completion(completion));
+        let replaced = mem::replace(&mut body.sink, completion);
         if body.state == State::Finished {
-            // It is a completion: there is no waker to wake.
+            // There is no waker to wake.
             self.wake_sink(&mut body, self.ctx.upgrade().as_ref());
         }
         drop(body);
@@ -325,7 +318,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
     }
 
     pub(crate) fn has_completion(&self) -> bool {
-        matches!(self.body.borrow().sink, Sink::Completion(_))
+        self.body.borrow().sink.is_completion()
     }
 
     pub(crate) fn set_waker(&self, waker: &Waker) {
@@ -397,7 +390,7 @@ impl<T: 'static, E: 'static> Node<T, E> {
         }
     }
 
-    pub(crate) fn add_cleanup(&self, hook: Box<dyn FnOnce(End)>) {
+    pub(crate) fn add_cleanup(&self, hook: cleanup::Hook) {
         if !self.is_over() {
             self.with_extras(|extras| extras.cleanup.push(hook));
         }
@@ -475,14 +468,14 @@ impl<T: 'static, E: 'static> Run for Node<T, E> {
         let mut body = self.body.borrow_mut();
         body.ticket = Ticket::NONE;
         let sink = mem::replace(&mut body.sink, Sink::Nobody);
-        let (Sink::Completion(completion), Some(result)) = (sink, body.result.take()) else {
+        let Some(result) = body.result.take() else {
             return;
         };
         body.state = State::Delivered;
         // Last of all, and also if the completion panics, the keeper lets go of the request.
         let _keeper = body.extras.as_mut().and_then(|extras| extras.keeper.take());
         drop(body);
-        ctx.measure(TraceKind::Completion, self.location, || completion(result));
+        sink.complete(ctx, self.location, result);
     }
 
     fn forget(&self) {

@@ -31,6 +31,7 @@ mod bytes;
 mod ends;
 mod flow;
 mod given_up;
+mod leaving;
 mod misuse;
 mod pdus;
 mod queues;
@@ -234,6 +235,10 @@ macro_rules! stream_contract {
             ends::a_writer_learns_that_the_peer_is_gone,
             ends::nobody_is_woken_by_what_nobody_reads,
             ends::clones_are_the_same_stream,
+            leaving::what_is_put_back_is_read_first,
+            leaving::a_monitor_disturbs_nobody_and_is_told_of_the_end,
+            leaving::a_monitor_ends_with_its_stream,
+            leaving::one_that_moves_takes_what_has_arrived_with_it,
             pdus::one_that_comes_in_one_piece,
             pdus::one_that_comes_byte_by_byte,
             pdus::several_that_come_at_once,

@@ -114,7 +114,9 @@ impl Acceptor {
 
     fn failed(self: &Rc<Self>, server: &Rc<Inner>, error: &io::Error) {
         let is_over = is_closed(error);
-        if !is_over {
+        if is_over {
+            server.forget(self);
+        } else {
             self.rest();
         }
         if is_over || !self.is_failing.replace(true) {

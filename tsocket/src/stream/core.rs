@@ -94,7 +94,7 @@ impl Core {
     /// Refuses whatever cannot be begun any more.
     pub(super) fn check_open(&self) -> io::Result<()> {
         match self.phase.get() {
-            Phase::Open if self.ctx.upgrade().is_none() => Err(errors::context_gone()),
+            Phase::Open if self.ctx.is_gone() => Err(errors::context_gone()),
             Phase::Open => Ok(()),
             Phase::Disconnecting => Err(errors::aborted()),
             Phase::Closed => Err(errors::closed()),
@@ -249,6 +249,7 @@ impl Core {
         })
     }
 
+    #[cold]
     fn note_write_error(&self, error: &io::Error) {
         self.write_error
             .borrow_mut()

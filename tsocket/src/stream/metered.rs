@@ -77,10 +77,19 @@ impl Meter {
         Some(now)
     }
 
-    fn note_refused(&self) {
-        if self.stalled.get().is_none() {
-            self.stalled.set(self.now());
-        }
+    #[cold]
+    fn note_unread(&self, error: &io::Error) {
+        self.awaits_peer.set(error.kind() == ErrorKind::WouldBlock);
+    }
+
+    #[cold]
+    fn note_unwritten(&self, error: &io::Error) {
+        let since = match self.stalled.get() {
+            _ if error.kind() != ErrorKind::WouldBlock => None,
+            None => self.now(),
+            stalled => stalled,
+        };
+        self.stalled.set(since);
     }
 }
 
@@ -99,8 +108,8 @@ impl StreamOps for Metered {
                 self.meter.has_received.set(true);
                 self.meter.awaits_peer.set(false);
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.meter.awaits_peer.set(true),
-            Ok(_) | Err(_) => self.meter.awaits_peer.set(false),
+            Ok(_) => self.meter.awaits_peer.set(false),
+            Err(error) => self.meter.note_unread(error),
         }
         read
     }
@@ -110,11 +119,13 @@ impl StreamOps for Metered {
         match &written {
             Ok(len) => {
                 let now = self.meter.note_moved();
-                let offered: usize = buffers.iter().map(|buffer| buffer.len()).sum();
+                let offered = match buffers {
+                    [buffer] => buffer.len(),
+                    buffers => buffers.iter().map(|buffer| buffer.len()).sum(),
+                };
                 self.meter.stalled.set(now.filter(|_| *len < offered));
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => self.meter.note_refused(),
-            Err(_) => self.meter.stalled.set(None),
+            Err(error) => self.meter.note_unwritten(error),
         }
         written
     }

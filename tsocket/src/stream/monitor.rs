@@ -113,10 +113,16 @@ impl Core {
     /// Looks for the end of the peer if somebody wants to hear of it, and tells.
     ///
     /// Returns what it waits to be told for that.
+    #[inline]
     pub(super) fn watch(&self) -> Readiness {
-        if self.phase() != Phase::Open || !self.is_watching() {
-            return Readiness::NONE;
+        if self.is_watching() && self.phase() == Phase::Open {
+            self.look_for_end()
+        } else {
+            Readiness::NONE
         }
+    }
+
+    fn look_for_end(&self) -> Readiness {
         let mut awaited = Readiness::NONE;
         if !self.gone.get() && self.read_failure().is_none() {
             match self.try_monitor() {

@@ -154,7 +154,9 @@ impl<N: FnMut(&[u8]) -> io::Result<usize>> ReadPdu<N> {
             return;
         }
         let room = self.needed.min((2 * self.arrived).max(Pool::MAX));
-        self.move_to(pool.chunk(room));
+        if !self.pdu.grow(room) {
+            self.move_to(pool.chunk(room));
+        }
     }
 
     fn move_to(&mut self, mut chunk: Chunk) {

@@ -1,12 +1,12 @@
-//! One connection: read, write the same back, until there is a reason to end.
+//! One connection: TLS if it is for that, then read, write the same back, until there is a reason to end.
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::io;
 use std::rc::{Rc, Weak};
 
-use tevent::{Completer, End, Request, Work};
-use tevent_examples::Daemon;
+use tevent::{Completer, Context, End, Request, Work};
+use tevent_examples::{Daemon, Handshake, TlsServer};
 use tsocket::{Address, Chunk, Failed, Stream, pdu};
 
 use crate::options::Mode;
@@ -26,7 +26,9 @@ pub(crate) struct Connection {
     daemon: Weak<Daemon>,
     mode: Mode,
     peer: Address,
-    stream: Stream,
+    // None before the TLS handshake is over.
+    stream: OnceCell<Stream>,
+    handshake: Cell<Option<Handshake>>,
     completer: Cell<Option<Completer<()>>>,
     read: Cell<Option<Request<Chunk>>>,
     write: Cell<Option<Writing>>,
@@ -34,6 +36,8 @@ pub(crate) struct Connection {
     moved: Cell<u64>,
     // Why it ends; the first reason counts.
     reason: OnceCell<String>,
+    // What runs after each read.
+    on_read: Rc<dyn Fn(io::Result<Chunk>)>,
 }
 
 /// The write that is outstanding, held until it is done.
@@ -48,21 +52,31 @@ impl Connection {
     pub(crate) fn start(
         daemon: &Rc<Daemon>,
         mode: Mode,
+        tls: &Option<TlsServer>,
         stream: Stream,
         peer: Address,
     ) -> Request<()> {
         let (request, completer) = Request::pair(daemon.context(), "connection");
-        let connection = Rc::new(Self {
+        let connection = Rc::new_cyclic(|weak: &Weak<Self>| Self {
             daemon: Rc::downgrade(daemon),
             mode,
             peer,
-            stream,
+            stream: OnceCell::new(),
+            handshake: Cell::new(None),
             completer: Cell::new(None),
             read: Cell::new(None),
             write: Cell::new(None),
             disconnect: Cell::new(None),
             moved: Cell::new(0),
             reason: OnceCell::new(),
+            on_read: Rc::new({
+                let weak = weak.clone();
+                move |result| {
+                    if let Some(connection) = weak.upgrade() {
+                        connection.read_done(result);
+                    }
+                }
+            }),
         });
         let weak = Rc::downgrade(&connection);
         completer.on_cancel(move || {
@@ -72,24 +86,47 @@ impl Connection {
         });
         completer.set_work(connection.clone(), 0);
         connection.completer.set(Some(completer));
-        match mode {
-            Mode::Source => connection.write_source(),
-            Mode::Echo | Mode::Frame | Mode::Sink => connection.read(),
+        match tls {
+            Some(tls) => connection.shake_hands(daemon.context(), tls, stream),
+            None => connection.begin(stream),
         }
         request
     }
 
+    fn shake_hands(self: &Rc<Self>, ctx: &Context, tls: &TlsServer, stream: Stream) {
+        let weak = Rc::downgrade(self);
+        let handshake = tls.accept(ctx, stream).on_done(move |result| {
+            let Some(connection) = weak.upgrade() else {
+                return;
+            };
+            drop(connection.handshake.take());
+            match result {
+                Ok((stream, _)) => connection.begin(stream),
+                Err(error) => connection.end(&format_args!("TLS handshake: {error}")),
+            }
+        });
+        self.handshake.set(Some(handshake));
+    }
+
+    fn begin(self: &Rc<Self>, stream: Stream) {
+        self.stream.get_or_init(|| stream);
+        match self.mode {
+            Mode::Source => self.write_source(),
+            Mode::Echo | Mode::Frame | Mode::Sink => self.read(),
+        }
+    }
+
+    fn stream(&self) -> &Stream {
+        let stream = self.stream.get();
+        stream.expect("nothing is read or written before the handshake is over")
+    }
+
     fn read(self: &Rc<Self>) {
         let read = match self.mode {
-            Mode::Frame => self.stream.read_pdu(pdu::u32_be(MAX_FRAME_LEN)),
-            Mode::Echo | Mode::Sink | Mode::Source => self.stream.read(READ_LEN),
+            Mode::Frame => self.stream().read_pdu(pdu::u32_be(MAX_FRAME_LEN)),
+            Mode::Echo | Mode::Sink | Mode::Source => self.stream().read(READ_LEN),
         };
-        let weak = Rc::downgrade(self);
-        self.read.set(Some(read.on_done(move |result| {
-            if let Some(connection) = weak.upgrade() {
-                connection.read_done(result);
-            }
-        })));
+        self.read.set(Some(read.on_done_shared(&self.on_read)));
     }
 
     fn read_done(self: &Rc<Self>, result: io::Result<Chunk>) {
@@ -107,8 +144,13 @@ impl Connection {
 
     fn write(self: &Rc<Self>, chunk: Chunk) {
         self.count(chunk.len());
+        // What is written at once needs no turn of the loop.
+        let write = match self.stream().writev_now(chunk) {
+            Ok(result) => return self.write_done(result),
+            Err(write) => write,
+        };
         let weak = Rc::downgrade(self);
-        let write = self.stream.writev(chunk).on_done(move |result| {
+        let write = write.on_done(move |result| {
             if let Some(connection) = weak.upgrade() {
                 connection.write_done(result);
             }
@@ -119,7 +161,7 @@ impl Connection {
     fn write_source(self: &Rc<Self>) {
         self.count(SOURCE.len());
         let weak = Rc::downgrade(self);
-        let write = self.stream.writev(&SOURCE[..]).on_done(move |result| {
+        let write = self.stream().writev(&SOURCE[..]).on_done(move |result| {
             if let Some(connection) = weak.upgrade() {
                 connection.write_done(result);
             }
@@ -152,8 +194,13 @@ impl Connection {
     fn end(self: &Rc<Self>, reason: &(impl fmt::Display + ?Sized)) {
         self.reason.get_or_init(|| reason.to_string());
         drop(self.read.take());
+        let Some(stream) = self.stream.get() else {
+            drop(self.handshake.take());
+            self.ended();
+            return;
+        };
         let weak = Rc::downgrade(self);
-        let disconnect = self.stream.disconnect().on_done(move |_| {
+        let disconnect = stream.disconnect().on_done(move |_| {
             // Closed is closed: an error here would only say that it was closed before.
             if let Some(connection) = weak.upgrade() {
                 connection.ended();
@@ -182,6 +229,9 @@ impl Connection {
 impl Work for Connection {
     /// A limit has ended it, or the drain time is over.
     fn stopped(self: Rc<Self>, _: usize, _: End) {
-        self.stream.abort();
+        drop(self.handshake.take());
+        if let Some(stream) = self.stream.get() {
+            stream.abort();
+        }
     }
 }

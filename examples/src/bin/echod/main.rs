@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use tevent_examples::{
-    Daemon, Kind, ListenAddress, Opened, Share, Threads, announce, announce_listening,
+    Daemon, Kind, ListenAddress, Opened, Share, Threads, TlsServer, announce, announce_listening,
 };
 use tsocket_bsd::{DatagramOptions, SocketOptions};
 
@@ -34,12 +34,13 @@ fn serve() -> Result<(), String> {
     if is_default {
         options.common.listen.push("tcp:127.0.0.1:7777".parse()?);
     }
+    let tls = options.certificate.server(&options.common.listen)?;
     let daemon = start(&options)?;
     let is_shared = options.threads > 1;
     let mut udp = Vec::new();
     for address in &options.common.listen {
         match address.kind {
-            Kind::Tcp | Kind::Unix => opened.open(address)?,
+            Kind::Tcp | Kind::Tls | Kind::Unix => opened.open(address)?,
             Kind::Udp | Kind::UnixDatagram => {
                 let local = answer(&daemon, address, is_shared)?;
                 if address.kind == Kind::Udp {
@@ -50,10 +51,10 @@ fn serve() -> Result<(), String> {
         }
     }
     let mut shares = opened.shares.into_iter();
-    accept(&daemon, &options, shares.next().unwrap_or_default())?;
+    accept(&daemon, &options, &tls, shares.next().unwrap_or_default())?;
     let threads = Threads::start(shares, move |share, started| {
         let daemon = start(&options)?;
-        accept(&daemon, &options, share)?;
+        accept(&daemon, &options, &tls, share)?;
         for address in &udp {
             answer(&daemon, address, is_shared)?;
         }
@@ -72,14 +73,20 @@ fn start(options: &Options) -> Result<Rc<Daemon>, String> {
     Daemon::new("echod", options.common.is_verbose, options.limits())
 }
 
-/// Serves whoever connects to the sockets of a thread.
-fn accept(daemon: &Rc<Daemon>, options: &Options, share: Share) -> Result<(), String> {
+/// Serves whoever connects to the sockets of a thread, those for TLS with `tls`.
+fn accept(
+    daemon: &Rc<Daemon>,
+    options: &Options,
+    tls: &Option<TlsServer>,
+    share: Share,
+) -> Result<(), String> {
     let mode = options.mode;
-    for socket in share {
+    for (kind, socket) in share {
         let weak = Rc::downgrade(daemon);
+        let tls = tls.clone().filter(|_| kind == Kind::Tls);
         let accepting = daemon.serve(socket, move |stream, peer| {
             let daemon = weak.upgrade().expect("it runs this");
-            Connection::start(&daemon, mode, stream, peer)
+            Connection::start(&daemon, mode, &tls, stream, peer)
         });
         accepting.map_err(|error| format!("cannot accept connections: {error}"))?;
     }

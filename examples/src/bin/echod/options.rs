@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use tevent_examples::{CommonOptions, number, value};
+use tevent_examples::{CertificateFiles, CommonOptions, number, value};
 use tsocket::Limits;
 
 /// More than any machine has processors.
@@ -20,6 +20,7 @@ pub(crate) enum Mode {
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) common: CommonOptions,
+    pub(crate) certificate: CertificateFiles,
     pub(crate) mode: Mode,
     pub(crate) threads: usize,
 }
@@ -33,6 +34,7 @@ Echoes what it receives, until SIGTERM.
                          (default: the sockets of LISTEN_FDS if there are any,
                          else tcp:127.0.0.1:7777)
                            tcp:HOST:PORT   numeric; port 0 takes a free one
+                           tls:HOST:PORT   the same; in a build with `--features tls`
                            udp:HOST:PORT   the same
                            unix:PATH       the file is for this user alone
                            unixgram:PATH   the same
@@ -48,22 +50,30 @@ Echoes what it receives, until SIGTERM.
     const HELP_END: &str = "
 A connection is closed as well on which the client says nothing for the first 30 seconds
 (not with source), or does not read for 60 seconds, and whatever is above 128 from one
-foreign address.
+foreign address. A TLS handshake has 10 seconds.
 SIGTERM and SIGINT stop accepting, echo what has arrived, and end within 8 seconds.
 SIGUSR1 prints what is outstanding on standard error.";
 
     pub(crate) fn help() -> String {
-        format!("{}{}{}", Self::HELP, CommonOptions::HELP, Self::HELP_END)
+        [
+            Self::HELP,
+            CertificateFiles::HELP,
+            CommonOptions::HELP,
+            CertificateFiles::EXAMPLE,
+            Self::HELP_END,
+        ]
+        .concat()
     }
 
     /// The options, or nothing if help was asked for.
     pub(crate) fn from_command_line() -> Result<Option<Self>, String> {
         let (mut mode, mut threads) = (Mode::Echo, 1);
+        let mut certificate = CertificateFiles::default();
         let common = CommonOptions::from_command_line(|name, parser| {
             match name {
                 "mode" => mode = value(parser, name)?.parse()?,
                 "threads" => threads = number(parser, name)?,
-                _ => return Ok(false),
+                _ => return certificate.take(name, parser),
             }
             Ok(true)
         })?;
@@ -74,6 +84,7 @@ SIGUSR1 prints what is outstanding on standard error.";
         }
         Ok(common.map(|common| Self {
             common,
+            certificate,
             mode,
             threads,
         }))

@@ -1,14 +1,20 @@
 //! The command line of `httpd`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use tevent_examples::{CommonOptions, Kind, value};
+use tevent_examples::{CommonOptions, Kind, number, value};
 
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) common: CommonOptions,
     pub(crate) root: PathBuf,
+    /// How long a request may take to arrive.
+    pub(crate) request_time: Duration,
 }
+
+/// What a request takes at most that fits into a few packets, some of which are lost.
+const REQUEST_SECONDS: u32 = 30;
 
 const HELP: &str = "\
 usage: httpd --root DIR [OPTION]...
@@ -19,7 +25,8 @@ connections. Symbolic links are not followed, directories are their index.html.
   --listen ADDR          where to listen; can be given several times
                          (default: tcp:127.0.0.1:8080)
                            tcp:HOST:PORT   numeric; port 0 takes a free one
-                           unix:PATH       the file is for this user alone";
+                           unix:PATH       the file is for this user alone
+  --request-time SECONDS how long a request may take from its first byte to its last (default: 30)";
 
 const LIMITS: &str = "
 Limits: 16384 bytes and 64 lines for the head of a request, 65536 bytes for a body, which is skipped;
@@ -34,12 +41,14 @@ impl Options {
 
     /// The options, or nothing if help was asked for.
     pub(crate) fn from_command_line() -> Result<Option<Self>, String> {
-        let mut root = None;
+        let (mut root, mut seconds) = (None, REQUEST_SECONDS);
         let common = CommonOptions::from_command_line(|name, parser| {
-            if name == "root" {
-                root = Some(PathBuf::from(value(parser, name)?));
+            match name {
+                "root" => root = Some(PathBuf::from(value(parser, name)?)),
+                "request-time" => seconds = number(parser, name)?,
+                _ => return Ok(false),
             }
-            Ok(name == "root")
+            Ok(true)
         })?;
         let Some(mut common) = common else {
             return Ok(None);
@@ -49,6 +58,10 @@ impl Options {
         }
         common.expect_kinds(&[Kind::Tcp, Kind::Unix])?;
         let root = root.ok_or("--root DIR is missing: which directory is to be served?")?;
-        Ok(Some(Self { common, root }))
+        Ok(Some(Self {
+            common,
+            root,
+            request_time: Duration::from_secs(seconds.into()),
+        }))
     }
 }

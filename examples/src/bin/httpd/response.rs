@@ -17,6 +17,7 @@ impl Status {
     pub(crate) const FORBIDDEN: Self = Self(403, "Forbidden");
     pub(crate) const NOT_FOUND: Self = Self(404, "Not Found");
     pub(crate) const METHOD_NOT_ALLOWED: Self = Self(405, "Method Not Allowed");
+    pub(crate) const REQUEST_TIMEOUT: Self = Self(408, "Request Timeout");
     pub(crate) const CONTENT_TOO_LARGE: Self = Self(413, "Content Too Large");
     pub(crate) const RANGE_NOT_SATISFIABLE: Self = Self(416, "Range Not Satisfiable");
     pub(crate) const EXPECTATION_FAILED: Self = Self(417, "Expectation Failed");

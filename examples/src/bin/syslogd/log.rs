@@ -2,11 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tevent::{Completer, Context, Ended, Request, WeakContext, wakeup};
+use tevent::{Completer, Context, Ended, Request, WeakContext};
 use tevent_examples::complain;
 
 use crate::output::Output;
@@ -75,15 +75,7 @@ impl Log {
     /// Writes what is added, until the log is closed.
     pub(crate) async fn write_to(&self, mut output: Output) -> io::Result<()> {
         loop {
-            if self.wants_reopen.take() {
-                let reopened;
-                (output, reopened) = self.on_pool(output, Output::reopen).await?;
-                if let Err(error) = reopened {
-                    complain(format_args!(
-                        "syslogd: the old file stays, no new one: {error}"
-                    ));
-                }
-            }
+            output = self.reopen_if_wanted(output).await?;
             let batch = self.waiting.take();
             if !batch.is_empty() {
                 output = self.write_batch(output, batch).await?;
@@ -95,6 +87,19 @@ impl Log {
                 request.await?;
             }
         }
+    }
+
+    async fn reopen_if_wanted(&self, output: Output) -> io::Result<Output> {
+        if !self.wants_reopen.take() {
+            return Ok(output);
+        }
+        let (output, reopened) = self.on_pool(output, Output::reopen).await?;
+        if let Err(error) = reopened {
+            complain(format_args!(
+                "syslogd: the old file stays, no new one: {error}"
+            ));
+        }
+        Ok(output)
     }
 
     /// Writes `batch`, however often that has to be tried.
@@ -111,11 +116,28 @@ impl Log {
                 return Ok(output);
             };
             complain(format_args!("syslogd: cannot write, trying again: {error}"));
-            let ctx = self.ctx.upgrade().ok_or(Ended::Abandoned)?;
-            let pause = wakeup(&ctx, ctx.now() + RETRY_TIME);
-            drop(ctx);
-            pause.await?;
+            self.pause().await?;
+            // Another file may be the way out.
+            output = self.reopen_if_wanted(output).await?;
         }
+    }
+
+    /// Waits for [`RETRY_TIME`], or for a wish to open the file again.
+    async fn pause(&self) -> io::Result<()> {
+        let deadline = {
+            let ctx = self.ctx.upgrade().ok_or(Ended::Abandoned)?;
+            ctx.now() + RETRY_TIME
+        };
+        while !self.wants_reopen.get() {
+            let (request, completer) = Request::pair(&self.ctx, "another try to write");
+            request.set_deadline(deadline);
+            self.writer.set(Some(completer));
+            match request.await {
+                Err(error) if error.kind() == ErrorKind::TimedOut => break,
+                woken => woken?,
+            }
+        }
+        Ok(())
     }
 
     async fn on_pool<T: Send + 'static>(

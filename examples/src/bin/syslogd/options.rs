@@ -25,6 +25,7 @@ Writes syslog messages (RFC 3164 and RFC 5424) as lines, until SIGTERM.
 A line is: TIMESTAMP HOST FACILITY.SEVERITY TAG[PID]: DATA TEXT, with - for what is not stated, and #ooo
 for control characters. At most 1 MiB waits for the file; then senders wait (unix) or the system drops
 what it cannot hold (UDP). A file that refuses a line is tried again each second.
+A message of more than 64 KiB is dropped, and a line says so.
 SIGHUP opens the file again, for who has moved it away. SIGTERM and SIGINT write what has arrived, and
 end within 8 seconds. SIGUSR1 prints what is outstanding on standard error.";
 

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tevent::Request;
 use tsocket::{Address, Chunk, Datagram};
 
@@ -16,6 +17,9 @@ use crate::message::Message;
 /// How long nothing has to come, once it stops, to be taken as all: what was sent before the signal is
 /// in the kernel already.
 const QUIET: Duration = Duration::from_millis(100);
+
+/// What is logged in place of a datagram that is larger than any message.
+const TOO_LARGE: &[u8] = b"<44>syslogd: a message of more than 65536 bytes was dropped";
 
 type Received = (Chunk, Address);
 
@@ -51,6 +55,10 @@ impl Receiver {
             match self.receive().await {
                 Ok((chunk, _)) => self.log.add(Message::parse(&chunk)).await?,
                 Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(()),
+                // An error belongs to one datagram; that it is lost belongs into the log.
+                Err(error) if error.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error()) => {
+                    self.log.add(Message::parse(TOO_LARGE)).await?;
+                }
                 Err(error) => return Err(error),
             }
         }
