@@ -4,6 +4,7 @@ mod abuse;
 mod anywhere;
 mod by_hand;
 mod carried;
+mod odd_tunnels;
 mod tunnels;
 
 use std::cell::RefCell;

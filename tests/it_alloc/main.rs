@@ -4,6 +4,7 @@ mod npa;
 mod npa_handshake;
 mod payloads;
 mod sys;
+mod tls;
 
 use std::cell::{Cell, OnceCell};
 use std::io;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 use tevent::Context;
-use tevent_tests::contract::{self, Kind, done, end_of, expect_rest, fails, gives_back, pattern};
+use tevent_tests::contract::{
+    self, Kind, done, end_of, expect_nothing_left, expect_rest, fails, gives_back, pattern,
+};
 use tevent_tests::settle;
 use tevent_tests::tls::{VERSIONS, client, client_with, handshake, localhost, over, server};
 use tsocket::{Stream, memory, tls};
@@ -164,6 +166,49 @@ fn one_side_ends_and_the_other_goes_on() {
         done(&ctx, write);
         gives_back(&ctx, near.writev(vec![1]), Errno::PIPE);
     }
+}
+
+#[test]
+fn in_both_versions_one_side_may_end_alone() {
+    for version in VERSIONS {
+        let ctx = Context::new().unwrap();
+        let client = Arc::new(client_with(None, &[version]));
+        let pair = memory::stream_pair(&ctx);
+        let ((near, _), (far, _)) = handshake(&ctx, pair, client, server()).unwrap();
+        done(&ctx, far.shutdown());
+        assert!(done(&ctx, near.read(1)).is_empty());
+        let write = near.writev(pattern(0, 100_000));
+        assert!(done(&ctx, far.readv(vec![0; 100_000])) == pattern(0, 100_000));
+        done(&ctx, write);
+        let refused = near.into_parts().unwrap_err();
+        let errno = refused.error.raw_os_error();
+        assert_eq!(errno, Some(Errno::OPNOTSUPP.raw_os_error()));
+        // The other side is told as well when this one goes.
+        drop(refused);
+        assert!(done(&ctx, far.read(1)).is_empty());
+        expect_nothing_left(&ctx);
+    }
+}
+
+#[test]
+fn what_follows_the_word_of_the_end_means_nothing() {
+    let Watched {
+        ctx,
+        near,
+        far,
+        raw,
+        middle,
+    } = watched();
+    done(&ctx, far.writev(&b"all"[..]));
+    done(&ctx, far.shutdown());
+    relay(&ctx, &middle, &raw);
+    done(&ctx, raw.writev(pattern(0, 1_000)));
+    assert_eq!(&*done(&ctx, near.read(100)), b"all");
+    assert!(done(&ctx, near.read(100)).is_empty());
+    done(&ctx, near.monitor());
+    done(&ctx, near.writev(&b"goes on"[..]));
+    expect_rest(&ctx);
+    done(&ctx, near.disconnect());
 }
 
 #[test]

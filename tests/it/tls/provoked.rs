@@ -95,6 +95,27 @@ fn a_change_of_keys_is_answered_while_nobody_reads_or_writes() {
 }
 
 #[test]
+fn a_change_of_keys_behind_what_was_read_is_answered_while_nobody_reads() {
+    let (mut server, near) = connected();
+    let ctx = server.ctx.clone();
+    // More than is opened at once, so that the change has come with what is not opened yet.
+    let bytes = pattern(0, 50_000);
+    server.connection.writer().write_all(&bytes).unwrap();
+    server.send();
+    server.connection.refresh_traffic_keys().unwrap();
+    assert_eq!(server.connection.writer().write(&[]).unwrap(), 0);
+    server.send();
+    settle(&ctx);
+    assert!(done(&ctx, near.readv(vec![0; 50_000])) == pattern(0, 50_000));
+    assert_eq!(server.receive(), 5 + 5 + 1 + 16, "one sealed key update");
+    // And one that comes after it.
+    server.connection.refresh_traffic_keys().unwrap();
+    assert_eq!(server.connection.writer().write(&[]).unwrap(), 0);
+    server.send();
+    assert_eq!(server.receive(), 5 + 5 + 1 + 16, "one sealed key update");
+}
+
+#[test]
 fn changes_of_keys_without_end_are_refused() {
     let (mut server, near) = connected();
     let mut changes = 0;

@@ -153,7 +153,10 @@ impl<S: Session> Driver<S> {
 
     fn offer(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.io.take_resumed();
+        // It stays so if the session panics: what it was offered is lost.
+        self.is_over = true;
         let received = self.io.quietly(|| self.session.receive(bytes, &self.io));
+        self.is_over = false;
         let consumed = match received {
             Ok(consumed) if consumed > bytes.len() => Err(errors::took_too_much()),
             consumed => consumed,

@@ -105,10 +105,15 @@ impl Io {
 
     /// Makes a `call` of the carrier's, who looks by itself afterwards.
     pub(super) fn quietly<R>(&self, call: impl FnOnce() -> R) -> R {
-        let was_inside = self.shared.is_inside.replace(true);
-        let result = call();
-        self.shared.is_inside.set(was_inside);
-        result
+        struct Inside<'a>(&'a Cell<bool>, bool);
+        impl Drop for Inside<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let is_inside = &self.shared.is_inside;
+        let _inside = Inside(is_inside, is_inside.replace(true));
+        call()
     }
 
     fn tell(&self) {
@@ -147,8 +152,8 @@ impl Io {
         self.shared.unsent.borrow().has_waiting()
     }
 
-    pub(super) fn take_batch(&self) -> Vec<Vec<u8>> {
-        self.shared.unsent.borrow_mut().take_batch()
+    pub(super) fn take_batch(&self, max: usize) -> Vec<Vec<u8>> {
+        self.shared.unsent.borrow_mut().take_batch(max)
     }
 
     pub(super) fn batch_done(&self) {

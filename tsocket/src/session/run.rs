@@ -18,7 +18,8 @@ const READ_LEN: usize = 64 << 10;
 /// `stream`. The request owns both.
 ///
 /// The session is called from the loop only, and never from inside a call of its [`Io`]. Reading stops while [`Limits`] are
-/// reached, and while as much was sent as half of what may wait.
+/// reached, and while as much was sent as half of what may wait. Over a stream of messages, their borders
+/// are not those of [`Io::send`].
 ///
 /// # Completion
 /// With the session, once it has [closed](Io::close), what it had sent has gone out and the stream was
@@ -221,19 +222,19 @@ impl<S: Session> Runner<S> {
             return;
         }
         let weak = Rc::downgrade(self);
-        let request = self
-            .stream
-            .writev(self.io.take_batch())
-            .on_done(move |result| {
-                if let Some(runner) = weak.upgrade() {
-                    drop(runner.writing.take());
-                    runner.io.batch_done();
-                    if let Err(failed) = result {
-                        runner.write_error.replace(Some(failed.error));
-                    }
-                    runner.advance();
+        // A stream that was closed takes nothing, and says so.
+        let max = self.stream.max_write_len().max(1);
+        let batch = self.io.take_batch(max);
+        let request = self.stream.writev(batch).on_done(move |result| {
+            if let Some(runner) = weak.upgrade() {
+                drop(runner.writing.take());
+                runner.io.batch_done();
+                if let Err(failed) = result {
+                    runner.write_error.replace(Some(failed.error));
                 }
-            });
+                runner.advance();
+            }
+        });
         self.writing.set(Some(request));
     }
 

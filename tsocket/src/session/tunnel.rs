@@ -18,6 +18,9 @@ pub use negotiate::negotiate;
 /// Its [`receive`](Session::receive) keeps what it has opened until it is [read](Self::read), and
 /// stops consuming when that is much: it is offered the rest when everything was read. Its
 /// [`Io`] belongs to the stream: a tunnel does not [close](Io::close) it.
+///
+/// Its functions are called while the stream is at work: they may close or drop the stream, which is
+/// then closed once they have returned, and must not use it otherwise.
 pub trait Tunnel: Session {
     /// Moves opened bytes into `buffers`, in order, and returns how many; 0 if there are none.
     fn read(&mut self, buffers: &mut [IoSliceMut<'_>]) -> usize;
@@ -68,6 +71,8 @@ pub trait Tunnel: Session {
 /// - A [`shutdown`](Stream::shutdown) is as the tunnel has it, and ends the write side of the stream below.
 ///   A stream that is closed with nothing on its way tells the peer of its end as far as that can be done at once.
 /// - The addresses are those of `stream`.
+///
+/// A whole one, a security layer, is among the examples of this crate (`examples/security_layer`).
 ///
 /// An error of the tunnel, or a piece of more than [`Limits::unconsumed`] (`EMSGSIZE`), is one of the
 /// connection.

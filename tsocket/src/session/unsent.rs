@@ -47,14 +47,22 @@ impl Unsent {
         }
     }
 
-    /// Takes the next pieces for one write.
-    pub(super) fn take_batch(&mut self) -> Vec<Vec<u8>> {
-        let count = self.pieces.len().min(MAX_BUFFER_COUNT);
-        let mut batch: Vec<Vec<u8>> = self.pieces.drain(..count).collect();
-        if let Some(first) = batch.first_mut() {
-            first.drain(..mem::take(&mut self.start));
+    /// Takes the next pieces for one write, of `max` bytes at most.
+    pub(super) fn take_batch(&mut self, max: usize) -> Vec<Vec<u8>> {
+        let mut batch = Vec::new();
+        let mut room = max;
+        while batch.len() < MAX_BUFFER_COUNT && room > 0 {
+            let Some(mut piece) = self.pieces.pop_front() else {
+                break;
+            };
+            piece.drain(..mem::take(&mut self.start));
+            if piece.len() > room {
+                self.pieces.push_front(piece.split_off(room));
+            }
+            room -= piece.len();
+            batch.push(piece);
         }
-        self.in_flight = batch.iter().map(Vec::len).sum();
+        self.in_flight = max - room;
         self.len -= self.in_flight;
         batch
     }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, IoSlice};
+use std::mem;
 use std::rc::Rc;
 
 use tevent::{Completer, Context, End, Readiness, WeakContext, Work};
@@ -316,9 +317,13 @@ impl Core {
         let Some(completer) = self.shutdown.take() else {
             return;
         };
-        let tried = match &mut *self.ops.borrow_mut() {
-            Some(ops) => ops.try_shutdown(),
-            None => Err(errors::closed()),
+        let tried = match self.ops.try_borrow_mut().as_deref_mut() {
+            Ok(Some(ops)) => ops.try_shutdown(),
+            Ok(None) => Err(errors::closed()),
+            Err(_) => {
+                self.ready.schedule(Readiness::WRITE);
+                Err(errors::would_block())
+            }
         };
         match tried {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -350,11 +355,16 @@ impl Core {
     /// Closes at once; what is outstanding ends with `ECONNABORTED` and its buffers.
     pub(super) fn abort(&self) {
         self.phase.set(Phase::Closed);
-        // Closed before anybody is told.
-        let ops = self.ops.take();
-        drop(ops);
-        let ahead = self.ahead.take();
-        drop(ahead);
+        // Closed before anybody is told, unless an attempt has it do so: then once that has returned.
+        let ops = self.ops.try_borrow_mut().map(|mut ops| ops.take());
+        let ahead = self
+            .ahead
+            .try_borrow_mut()
+            .map(|mut ahead| mem::take(&mut *ahead));
+        if ops.is_err() || ahead.is_err() {
+            self.ready.schedule(Readiness::READ);
+        }
+        drop((ops, ahead));
         self.end_operations(&errors::aborted());
         self.end_monitor();
         if let Some(disconnect) = self.disconnect.take() {
@@ -386,6 +396,10 @@ impl Core {
 
 impl Front for Core {
     fn on_ready(self: Rc<Self>, told: Readiness) {
+        if self.phase.get() == Phase::Closed {
+            self.abort();
+            return;
+        }
         let Ok(told) = self.with_ops(|ops| Ok(ops.told(told))) else {
             return;
         };
@@ -453,11 +467,10 @@ impl Work for Core {
 
 impl Core {
     fn stop_write(self: &Rc<Self>, write: Box<dyn Write>, end: End) {
-        let is_mid_write = self
-            .ops
-            .borrow()
-            .as_ref()
-            .is_some_and(|ops| ops.is_mid_write());
+        // Inside an attempt nobody can say, so it counts as if.
+        let is_mid_write = self.ops.try_borrow().map_or(true, |ops| {
+            ops.as_ref().is_some_and(|ops| ops.is_mid_write())
+        });
         if write.written() > 0 || is_mid_write {
             // The peer would take whatever came next for the rest of this.
             self.write_error

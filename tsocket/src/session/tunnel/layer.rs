@@ -83,7 +83,12 @@ impl<T: Tunnel> Layer<T> {
 
     /// Sends what waits; an error is kept for the write side.
     fn flush(&mut self) -> io::Result<()> {
-        self.send_waiting()?;
+        let sent = self.send_waiting();
+        let is_blocked = matches!(&sent, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        if !is_blocked && mem::take(&mut self.awaits_flush) {
+            self.transport.ready().schedule(Readiness::READ);
+        }
+        sent?;
         if mem::take(&mut self.ends_later) {
             let ended = self.end_own_side();
             self.ends_later = matches!(ended, Err(error) if error.kind() == ErrorKind::WouldBlock);
@@ -93,6 +98,8 @@ impl<T: Tunnel> Layer<T> {
 
     fn send_waiting(&mut self) -> io::Result<()> {
         if let Some(error) = &self.write_failed {
+            // What the peer provokes meanwhile must not count for ever.
+            drop(self.driver.take_sent());
             return Err(errors::again(error));
         }
         while self.driver.io().has_waiting() {
@@ -211,6 +218,14 @@ impl<T: Tunnel> Layer<T> {
         })
     }
 
+    /// What was opened has been read: looks for what comes next, whether or not anybody reads.
+    fn go_on(&mut self) {
+        self.driver.io().ask_resume();
+        if self.driver.wants_resume() || !self.has_ended() && !self.transport.awaits_read() {
+            self.transport.ready().schedule(Readiness::READ);
+        }
+    }
+
     /// Receives until there is something for a reader; `Ok` if there is, or nothing will come.
     fn fill(&mut self) -> io::Result<()> {
         for _ in 0..RECEIVE_BUDGET {
@@ -233,7 +248,7 @@ impl<T: Tunnel> StreamOps for Layer<T> {
         let read = self.tunnel().read(buffers);
         if read > 0 {
             if self.tunnel().pending() == 0 {
-                self.driver.io().ask_resume();
+                self.go_on();
             }
             return Ok(read);
         }
@@ -308,6 +323,9 @@ impl<T: Tunnel> StreamOps for Layer<T> {
     fn move_to(&mut self, ctx: &Context) -> io::Result<()> {
         self.transport.move_to(ctx)?;
         self.pool = ctx.local::<Pool>();
+        // Nobody may read or write there.
+        let ready = self.transport.ready();
+        ready.schedule(Readiness::READ | Readiness::WRITE);
         Ok(())
     }
 
@@ -322,16 +340,12 @@ impl<T: Tunnel> StreamOps for Layer<T> {
     }
 
     fn told(&mut self, readiness: Readiness) -> Readiness {
-        let mut told = self.transport.told(readiness);
-        if told.intersects(Readiness::WRITE | Readiness::ERROR)
-            && self.driver.io().has_waiting()
-            && !matches!(self.flush(), Err(error) if error.kind() == ErrorKind::WouldBlock)
-            && mem::take(&mut self.awaits_flush)
-        {
-            told |= Readiness::READ;
+        let told = self.transport.told(readiness);
+        if told.intersects(Readiness::WRITE | Readiness::ERROR) && self.driver.io().has_waiting() {
+            // What goes wrong is kept for the next attempt.
+            self.flush().ok();
         }
         if told.intersects(Readiness::READ | Readiness::ERROR) {
-            // What goes wrong is kept for the next attempt.
             self.fill().ok();
         }
         told

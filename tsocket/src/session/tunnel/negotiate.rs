@@ -11,6 +11,7 @@ use super::layer::Layer;
 use crate::errors;
 use crate::ready::{Front, Ready};
 use crate::session::{Driver, Io, Limits};
+use crate::slot::holds;
 use crate::stream::{Stream, StreamOps as _};
 
 /// A stream through the tunnel that `make` makes, once its two sides agree: as
@@ -59,7 +60,7 @@ pub fn negotiate<T: Tunnel, L: 'static>(
     ready.set_front(Rc::downgrade(&front));
     completer.set_work(negotiation.clone(), 0);
     negotiation.completer.set(Some(completer));
-    negotiation.advance();
+    negotiation.advance(Readiness::NONE);
     request
 }
 
@@ -73,13 +74,19 @@ struct Negotiation<T: Tunnel, L: 'static> {
 }
 
 impl<T: Tunnel, L: 'static> Negotiation<T, L> {
-    fn advance(&self) {
+    // Invariant: the layer is out of its cell while it works, which may end the request.
+    fn advance(&self, told: Readiness) {
         let Some(mut layer) = self.layer.take() else {
             return;
         };
+        let told = layer.told(told);
         let negotiated = match layer.negotiate() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                self.layer.replace(Some(layer));
+                if holds(&self.completer) {
+                    // Reads are always wanted.
+                    layer.unwanted(told - Readiness::READ - Readiness::ERROR);
+                    self.layer.replace(Some(layer));
+                }
                 return;
             }
             negotiated => negotiated,
@@ -101,10 +108,7 @@ impl<T: Tunnel, L: 'static> Negotiation<T, L> {
 
 impl<T: Tunnel, L: 'static> Front for Negotiation<T, L> {
     fn on_ready(self: Rc<Self>, told: Readiness) {
-        if let Some(layer) = &mut *self.layer.borrow_mut() {
-            layer.told(told);
-        }
-        self.advance();
+        self.advance(told);
     }
 }
 
