@@ -37,7 +37,7 @@ pub struct Inherited {
 ///
 /// # Errors
 /// - `EINVAL` if the announcement is no such thing: not numbers, or more than 1,024 descriptors.
-/// - `EBADF` if a descriptor that was announced is not open. Those before it are closed.
+/// - `EBADF` if a descriptor that was announced is not open. The others are closed.
 ///
 /// # Examples
 /// ```
@@ -66,14 +66,16 @@ pub fn inherited() -> io::Result<Vec<Inherited>> {
     }
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':').filter(|_| !names.is_empty());
-    (FIRST..FIRST + count)
+    // All of them, before the first that is missing ends this: none stays open out of reach.
+    let adopted: Vec<io::Result<Inherited>> = (FIRST..FIRST + count)
         .map(|fd| {
             Ok(Inherited {
                 name: names.next().map(str::to_owned),
                 fd: sys::adopt(fd)?,
             })
         })
-        .collect()
+        .collect();
+    adopted.into_iter().collect()
 }
 
 /// The number in an environment variable, if there is one.

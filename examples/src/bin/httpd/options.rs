@@ -30,8 +30,8 @@ connections. Symbolic links are not followed, directories are their index.html.
 
 const LIMITS: &str = "
 Limits: 16384 bytes and 64 lines for the head of a request, 65536 bytes for a body, which is skipped;
-30 seconds to the first byte of a connection, 60 seconds in which a client takes nothing of a response;
-128 connections from one host. SIGTERM and SIGINT stop accepting, finish what is being answered, and end
+30 seconds to the first byte of a connection, 60 seconds in which a client takes nothing of a response, of
+which at most 262144 bytes wait here; 128 connections from one host. SIGTERM and SIGINT stop accepting, finish what is being answered, and end
 within 8 seconds. SIGUSR1 prints what is outstanding on standard error.";
 
 impl Options {
