@@ -4,11 +4,18 @@
 //! One test for each clause, of a kind of one's own:
 //! ```
 //! mod my_datagrams {
-//!     use tsocket::contract::datagram::Kind;
-//!     # use tsocket::contract::datagram::Pair;
-//!     # fn make(_: &tevent::Context) -> std::io::Result<Pair> { unimplemented!() }
+//!     use tsocket::contract::datagram::{Kind, Pair};
+//!     use tsocket::memory;
 //!
-//!     const KIND: Kind = Kind::new("mine", make);
+//!     // Here the datagrams in memory stand for one's own.
+//!     const KIND: Kind = Kind {
+//!         is_connected: true,
+//!         ..Kind::new("mine", |ctx| {
+//!             let (near, far) = memory::datagram_pair(ctx);
+//!             let keep = Box::new(());
+//!             Ok(Pair { near, far, keep })
+//!         })
+//!     };
 //!
 //!     tsocket::datagram_contract!(KIND);
 //! }

@@ -4,14 +4,20 @@
 //! One test for each clause, of a kind of one's own:
 //! ```
 //! mod my_listener {
-//!     use tsocket::contract::listener::Kind;
-//!     # use tevent::{Context, Request};
-//!     # use tsocket::contract::listener::Listening;
-//!     # use tsocket::{Address, Stream};
-//!     # fn listen(_: &Context) -> std::io::Result<Listening> { unimplemented!() }
-//!     # fn connect(_: &Context, _: &Address) -> Request<Stream> { unimplemented!() }
+//!     use tsocket::contract::listener::{Kind, Listening};
+//!     use tsocket::{Address, memory};
 //!
-//!     const KIND: Kind = Kind::new("mine", listen, connect);
+//!     // Here the listeners in memory stand for one's own.
+//!     const KIND: Kind = Kind::new(
+//!         "mine",
+//!         |ctx| {
+//!             let address = Address::custom(memory::Name("door".to_owned()));
+//!             let listener = memory::listen(ctx, &address)?;
+//!             let keep = Box::new(());
+//!             Ok(Listening { listener, keep })
+//!         },
+//!         memory::connect,
+//!     );
 //!
 //!     tsocket::listener_contract!(KIND);
 //! }
