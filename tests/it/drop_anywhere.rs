@@ -2,14 +2,12 @@
 //! and nothing is left.
 
 use std::any::Any;
-use std::process::Command;
 use std::rc::Rc;
-use std::{env, fs};
 
 use rustix::io::Errno;
 use tevent::{Context, Queue, wakeup};
 use tevent_tests::contract::{self, Ends, Kind, Subject, end_of, expect_nothing_left};
-use tevent_tests::{kernel_backends, within_limit};
+use tevent_tests::{descriptors, kernel_backends, within_limit};
 use tsocket::{Buffers, Parts, PartsMut, ReadBuffers, Stream, WriteBuffers, memory, pdu, relay};
 
 /// How many rounds of the loop an operation is given before it is given up: more than any of them takes.
@@ -282,10 +280,6 @@ fn expect_left_nothing(ctx: &Context, alive: &Rc<()>) {
     assert_eq!(Rc::strong_count(alive), 1, "buffers were left behind");
 }
 
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
-}
-
 #[expect(clippy::print_stdout, reason = "shown if it fails: where that was")]
 fn give_everything_up(backend: &str) {
     for kind in [
@@ -310,29 +304,14 @@ fn give_everything_up(backend: &str) {
     }
 }
 
-/// Set in the process of its own in which descriptors can be counted.
-const ALONE: &str = "TEVENT_TESTS_ALONE";
-
 #[test]
 fn whatever_is_given_up_wherever_leaves_nothing_behind() {
-    if env::var_os(ALONE).is_some() {
-        for backend in kernel_backends() {
-            within_limit(|| give_everything_up(backend));
-        }
-        return;
-    }
-    // Other tests open and close descriptors of this process all the time.
-    let name = "drop_anywhere::whatever_is_given_up_wherever_leaves_nothing_behind";
-    let program = env::current_exe().expect("a test knows its program");
-    let alone = Command::new(program)
-        .args(["--exact", name])
-        .env(ALONE, "1")
-        .output()
-        .expect("the test can be run again");
-    let text = String::from_utf8_lossy(&alone.stdout);
-    assert!(
-        alone.status.success() && text.contains("1 passed"),
-        "{text}{}",
-        String::from_utf8_lossy(&alone.stderr)
+    tevent_tests::alone(
+        "drop_anywhere::whatever_is_given_up_wherever_leaves_nothing_behind",
+        || {
+            for backend in kernel_backends() {
+                within_limit(|| give_everything_up(backend));
+            }
+        },
     );
 }

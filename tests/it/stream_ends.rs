@@ -2,17 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Command;
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
-use std::{env, fs};
 
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use tevent::{Context, Group};
 use tevent_tests::contract::{done, end_of, expect_nothing_left, fails, gives_back, pattern};
-use tevent_tests::{kernel_backends, scaled, settle, within_limit};
+use tevent_tests::{descriptors, kernel_backends, scaled, settle, within_limit};
 use tsocket::{Address, Family, Listener, Stream};
 use tsocket_bsd::{ConnectOptions, ListenOptions, connect, listen};
 
@@ -148,35 +146,16 @@ fn a_reset_that_a_writer_meets_hides_nothing_that_had_arrived() {
     });
 }
 
-/// Set in the process of its own in which descriptors can be counted.
-const ALONE: &str = "TEVENT_TESTS_ALONE";
-
 #[test]
 fn peers_that_are_killed_reset_or_silent_leave_nothing_behind() {
-    if env::var_os(ALONE).is_some() {
-        for backend in kernel_backends() {
-            within_limit(|| count_what_is_left(backend));
-        }
-        return;
-    }
-    // Other tests open and close descriptors of this process all the time.
-    let name = "stream_ends::peers_that_are_killed_reset_or_silent_leave_nothing_behind";
-    let program = env::current_exe().expect("a test knows its program");
-    let alone = Command::new(program)
-        .args(["--exact", name, "--nocapture"])
-        .env(ALONE, "1")
-        .output()
-        .expect("the test can be run again");
-    let text = String::from_utf8_lossy(&alone.stdout);
-    assert!(
-        alone.status.success() && text.contains("1 passed"),
-        "{text}{}",
-        String::from_utf8_lossy(&alone.stderr)
+    tevent_tests::alone(
+        "stream_ends::peers_that_are_killed_reset_or_silent_leave_nothing_behind",
+        || {
+            for backend in kernel_backends() {
+                within_limit(|| count_what_is_left(backend));
+            }
+        },
     );
-}
-
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
 /// Echoes until the peer is done, or silent for too long.

@@ -13,9 +13,11 @@ pub mod tls;
 
 use std::any::Any;
 use std::env;
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
+use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -36,6 +38,40 @@ pub struct Readme;
 
 /// How long a story may take before it counts as hung.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs `story` as the test `name` in a process of its own: other tests open and close descriptors of
+/// this one all the time.
+///
+/// # Panics
+/// If the story does.
+#[track_caller]
+pub fn alone(name: &str, story: impl FnOnce()) {
+    /// Set in the process of its own.
+    const ALONE: &str = "TEVENT_TESTS_ALONE";
+
+    if env::var_os(ALONE).is_some() {
+        story();
+        return;
+    }
+    let program = env::current_exe().expect("a test knows its program");
+    let alone = Command::new(program)
+        .args(["--exact", name])
+        .env(ALONE, "1")
+        .output()
+        .expect("the test can be run again");
+    let text = String::from_utf8_lossy(&alone.stdout);
+    assert!(
+        alone.status.success() && text.contains("1 passed"),
+        "{text}{}",
+        String::from_utf8_lossy(&alone.stderr)
+    );
+}
+
+/// How many descriptors this process has open.
+#[must_use]
+pub fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
 
 /// Runs `story` in a thread of its own, and fails if it takes too long.
 ///

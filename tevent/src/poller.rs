@@ -168,7 +168,7 @@ impl Poller {
     /// A duplicate of the set's own descriptor.
     pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
         let kernel = self.kernel.as_ref().ok_or_else(error::watches_nothing)?;
-        descriptor(kernel)?.try_clone_to_owned()
+        kernel.descriptor()?.try_clone_to_owned()
     }
 
     pub(crate) fn modify(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
@@ -223,40 +223,27 @@ impl Drop for Poller {
     }
 }
 
-/// What is readable when the set has something to tell.
-#[cfg(all(
-    any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "macos",
-        target_os = "ios",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "dragonfly",
-    ),
-    not(polling_test_poll_backend)
-))]
-fn descriptor(kernel: &Kernel) -> io::Result<BorrowedFd<'_>> {
-    Ok(kernel.poller.as_fd())
-}
-
-/// What is readable when the set has something to tell: here, `poll(2)` has no set.
-#[cfg(not(all(
-    any(
-        target_os = "linux",
-        target_os = "android",
-        target_os = "macos",
-        target_os = "ios",
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "dragonfly",
-    ),
-    not(polling_test_poll_backend)
-)))]
-fn descriptor(_: &Kernel) -> io::Result<BorrowedFd<'_>> {
-    Err(error::watches_nothing())
+impl Kernel {
+    /// What is readable when the set has something to tell; `poll(2)` has no set.
+    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        let sets: &[BorrowedFd<'_>] = &[
+            #[cfg(all(
+                any(
+                    target_os = "linux",
+                    target_os = "android",
+                    target_os = "macos",
+                    target_os = "ios",
+                    target_os = "freebsd",
+                    target_os = "netbsd",
+                    target_os = "openbsd",
+                    target_os = "dragonfly",
+                ),
+                not(polling_test_poll_backend)
+            ))]
+            self.poller.as_fd(),
+        ];
+        sets.first().copied().ok_or_else(error::watches_nothing)
+    }
 }
 
 /// Drops a set that is the parent's, which must not notice.

@@ -70,45 +70,35 @@ pub(crate) fn expect_passage(client: &mut Client, server: &mut TcpStream) {
     client.expect_bytes(b"pong");
 }
 
-#[test]
-fn bytes_pass_in_both_directions_at_once() {
-    for kind in [Kind::Tcp, Kind::Unix] {
-        let target = Target::new();
-        let daemon = relay(kind, &target.address());
-        let mut client = Client::connect(&daemon, kind);
-        let mut server = target.accept();
-        let bytes = noise(scale(4 << 20, 256 << 20));
-        thread::scope(|scope| {
-            let mut sending = client.another();
-            let mut answering = server.try_clone().expect("a descriptor is left");
-            let bytes = &bytes;
-            scope.spawn(move || {
-                sending.send(bytes);
-                sending.half_close();
-            });
-            scope.spawn(move || {
-                answering.write_all(bytes).expect("it is taken");
-                answering
-                    .shutdown(Shutdown::Write)
-                    .expect("it is connected");
-            });
-            scope.spawn(move || {
-                let mut arrived = Vec::new();
-                server.read_to_end(&mut arrived).expect("an end comes");
-                assert!(arrived == *bytes, "{kind:?}: came changed to the server");
-            });
-            client.expect_bytes(bytes);
-            client.expect_end();
+/// Sends `bytes` both ways at once, to their ends.
+#[track_caller]
+pub(crate) fn expect_both_ways(mut client: Client, mut server: TcpStream, bytes: &[u8]) {
+    thread::scope(|scope| {
+        let mut sending = client.another();
+        let mut answering = server.try_clone().expect("a descriptor is left");
+        scope.spawn(move || {
+            sending.send(bytes);
+            sending.half_close();
         });
-    }
+        scope.spawn(move || {
+            answering.write_all(bytes).expect("it is taken");
+            answering
+                .shutdown(Shutdown::Write)
+                .expect("it is connected");
+        });
+        scope.spawn(move || {
+            let mut arrived = Vec::new();
+            server.read_to_end(&mut arrived).expect("an end comes");
+            assert!(arrived == bytes, "came changed to the server");
+        });
+        client.expect_bytes(bytes);
+        client.expect_end();
+    });
 }
 
-#[test]
-fn an_end_passes_in_one_direction_and_the_other_goes_on() {
-    let target = Target::new();
-    let daemon = relay(Kind::Tcp, &target.address());
-    let mut client = Client::connect(&daemon, Kind::Tcp);
-    let mut server = target.accept();
+/// Ends the way to the server, which answers all the same.
+#[track_caller]
+pub(crate) fn expect_an_end_in_one_direction(mut client: Client, mut server: TcpStream) {
     client.send(b"question");
     client.half_close();
     let mut question = String::new();
@@ -120,6 +110,24 @@ fn an_end_passes_in_one_direction_and_the_other_goes_on() {
     drop(server);
     client.expect_bytes(b", late");
     client.expect_end();
+}
+
+#[test]
+fn bytes_pass_in_both_directions_at_once() {
+    for kind in [Kind::Tcp, Kind::Unix] {
+        let target = Target::new();
+        let daemon = relay(kind, &target.address());
+        let (client, server) = (Client::connect(&daemon, kind), target.accept());
+        expect_both_ways(client, server, &noise(scale(4 << 20, 256 << 20)));
+    }
+}
+
+#[test]
+fn an_end_passes_in_one_direction_and_the_other_goes_on() {
+    let target = Target::new();
+    let daemon = relay(Kind::Tcp, &target.address());
+    let (client, server) = (Client::connect(&daemon, Kind::Tcp), target.accept());
+    expect_an_end_in_one_direction(client, server);
 }
 
 #[test]

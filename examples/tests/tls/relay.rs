@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::Shutdown;
 use std::process::Command;
-use std::thread;
 
 use rustix::process::Signal;
 
 use super::fixtures::{Client as Sealed, Files, certificate, daemon};
 use crate::httpd::HTTPD;
-use crate::relayd::{RELAYD, Target, expect_passage, noise};
+use crate::relayd::{
+    RELAYD, Target, expect_an_end_in_one_direction, expect_both_ways, expect_passage, noise,
+};
 use crate::rig::client::Client;
 use crate::rig::counterpart;
 use crate::rig::daemon::{Daemon, ECHOD, Kind, temporary_directory};
@@ -44,50 +44,16 @@ fn seal(server: &Daemon, name: &str, authority: &str) -> Daemon {
 fn bytes_pass_a_chain_of_relays_in_both_directions_at_once() {
     let target = Target::new();
     let chain = Chain::to(&target.address());
-    let mut client = Client::connect(&chain.on, Kind::Tcp);
-    let mut server = target.accept();
-    let bytes = noise(scale(1 << 20, 256 << 20));
-    thread::scope(|scope| {
-        let mut sending = client.another();
-        let mut answering = server.try_clone().expect("a descriptor is left");
-        let bytes = &bytes;
-        scope.spawn(move || {
-            sending.send(bytes);
-            sending.half_close();
-        });
-        scope.spawn(move || {
-            answering.write_all(bytes).expect("it is taken");
-            answering
-                .shutdown(Shutdown::Write)
-                .expect("it is connected");
-        });
-        scope.spawn(move || {
-            let mut arrived = Vec::new();
-            server.read_to_end(&mut arrived).expect("an end comes");
-            assert!(arrived == *bytes, "came changed to the server");
-        });
-        client.expect_bytes(bytes);
-        client.expect_end();
-    });
+    let client = Client::connect(&chain.on, Kind::Tcp);
+    expect_both_ways(client, target.accept(), &noise(scale(1 << 20, 256 << 20)));
 }
 
 #[test]
 fn an_end_passes_a_chain_of_relays_and_the_other_way_goes_on() {
     let target = Target::new();
     let chain = Chain::to(&target.address());
-    let mut client = Client::connect(&chain.on, Kind::Tcp);
-    client.send(b"question");
-    client.half_close();
-    let mut server = target.accept();
-    let mut question = String::new();
-    server.read_to_string(&mut question).expect("an end comes");
-    assert_eq!(question, "question");
-    server.write_all(b"answer").expect("it is taken");
-    client.expect_bytes(b"answer");
-    server.write_all(b", late").expect("it is taken");
-    drop(server);
-    client.expect_bytes(b", late");
-    client.expect_end();
+    let client = Client::connect(&chain.on, Kind::Tcp);
+    expect_an_end_in_one_direction(client, target.accept());
 }
 
 #[test]

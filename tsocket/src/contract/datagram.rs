@@ -116,23 +116,8 @@ macro_rules! datagram_contract {
     ($kind:expr) => {
         $crate::datagram_contract! { @clauses tests ($kind) }
     };
-    (@tests ($kind:expr) $($chapter:ident::$clause:ident,)*) => {
-        $(
-            #[test]
-            fn $clause() {
-                let name = concat!(stringify!($chapter), "::", stringify!($clause));
-                $crate::contract::check($kind, name);
-            }
-        )*
-    };
-    (@table () $($chapter:ident::$clause:ident,)*) => {
-        &[$(Clause {
-            name: concat!(stringify!($chapter), "::", stringify!($clause)),
-            story: $chapter::$clause,
-        },)*]
-    };
     (@clauses $form:ident $with:tt) => {
-        $crate::datagram_contract! { @$form $with
+        $crate::contract_clauses! { $form $with
             bytes::they_arrive_whole_with_the_address_of_their_sender,
             bytes::the_parts_of_one_send_are_one_datagram,
             bytes::many_arrive_in_both_directions_in_order,

@@ -120,32 +120,18 @@ macro_rules! listener_contract {
     ($kind:expr) => {
         $crate::listener_contract! { @clauses tests ($kind) }
     };
-    (@tests ($kind:expr) $($clause:ident,)*) => {
-        $(
-            #[test]
-            fn $clause() {
-                $crate::contract::check($kind, stringify!($clause));
-            }
-        )*
-    };
-    (@table () $($clause:ident,)*) => {
-        &[$(Clause {
-            name: stringify!($clause),
-            story: clauses::$clause,
-        },)*]
-    };
     (@clauses $form:ident $with:tt) => {
-        $crate::listener_contract! { @$form $with
-            connections_are_accepted_in_the_order_in_which_they_came,
-            what_was_written_before_the_accept_arrives,
-            a_second_accept_is_refused_and_disturbs_nothing,
-            an_accept_that_is_given_up_loses_no_connection,
-            connections_that_nobody_accepts_let_the_loop_rest,
-            an_accept_that_waits_lets_the_loop_rest,
-            closing_ends_the_outstanding_accept_and_all_that_come_later,
-            nobody_connects_to_a_listener_that_was_closed,
-            accepted_streams_outlive_their_listener,
-            a_listener_lives_as_long_as_a_handle_of_it,
+        $crate::contract_clauses! { $form $with
+            clauses::connections_are_accepted_in_the_order_in_which_they_came,
+            clauses::what_was_written_before_the_accept_arrives,
+            clauses::a_second_accept_is_refused_and_disturbs_nothing,
+            clauses::an_accept_that_is_given_up_loses_no_connection,
+            clauses::connections_that_nobody_accepts_let_the_loop_rest,
+            clauses::an_accept_that_waits_lets_the_loop_rest,
+            clauses::closing_ends_the_outstanding_accept_and_all_that_come_later,
+            clauses::nobody_connects_to_a_listener_that_was_closed,
+            clauses::accepted_streams_outlive_their_listener,
+            clauses::a_listener_lives_as_long_as_a_handle_of_it,
         }
     };
 }

@@ -128,23 +128,8 @@ macro_rules! stream_contract {
     ($kind:expr) => {
         $crate::stream_contract! { @clauses tests ($kind) }
     };
-    (@tests ($kind:expr) $($chapter:ident::$clause:ident,)*) => {
-        $(
-            #[test]
-            fn $clause() {
-                let name = concat!(stringify!($chapter), "::", stringify!($clause));
-                $crate::contract::check($kind, name);
-            }
-        )*
-    };
-    (@table () $($chapter:ident::$clause:ident,)*) => {
-        &[$(Clause {
-            name: concat!(stringify!($chapter), "::", stringify!($clause)),
-            story: $chapter::$clause,
-        },)*]
-    };
     (@clauses $form:ident $with:tt) => {
-        $crate::stream_contract! { @$form $with
+        $crate::contract_clauses! { $form $with
             bytes::they_arrive_in_order_in_both_directions_at_once,
             bytes::buffers_may_be_empty_in_between,
             bytes::a_readv_may_be_larger_than_what_the_kernel_holds,

@@ -31,8 +31,7 @@ pub struct Clause<E> {
 }
 
 impl<E> Clause<E> {
-    /// What it is called: a sentence about what every kind does, behind the chapter it belongs to, if
-    /// there are chapters.
+    /// What it is called: a sentence about what every kind does, behind the chapter it belongs to.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
@@ -63,4 +62,25 @@ pub fn check<S: Subject>(subject: S, name: &str) {
     let clause = S::CLAUSES.iter().find(|clause| clause.name == name);
     let clause = clause.unwrap_or_else(|| panic!("there is no clause {name}"));
     tell(subject, clause.story);
+}
+
+/// What the suites make of the list of their clauses: a test for each, or the table of all.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_clauses {
+    (tests ($kind:expr) $($chapter:ident::$clause:ident,)*) => {
+        $(
+            #[test]
+            fn $clause() {
+                let name = concat!(stringify!($chapter), "::", stringify!($clause));
+                $crate::contract::check($kind, name);
+            }
+        )*
+    };
+    (table () $($chapter:ident::$clause:ident,)*) => {
+        &[$($crate::contract::Clause {
+            name: concat!(stringify!($chapter), "::", stringify!($clause)),
+            story: $chapter::$clause,
+        },)*]
+    };
 }
