@@ -38,7 +38,6 @@ mod npa_handshake;
 mod npa_listeners;
 mod npa_ndrdump;
 mod npa_peers;
-mod npa_porting;
 mod npa_values;
 mod npa_vectors;
 mod own_kinds;

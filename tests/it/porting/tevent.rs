@@ -1,7 +1,5 @@
 //! The names of `tevent.h` and their guide.
 
-use std::io;
-
 use super::Guide;
 
 const GUIDE: Guide = Guide {
@@ -106,23 +104,4 @@ fn what_is_deprecated_in_c_says_so() {
     assert_eq!(GUIDE.row_count(is_deprecated), DEPRECATED_COUNT);
 }
 
-#[test]
-fn every_c_name_is_in_the_guide_once() {
-    GUIDE.expect_every_name();
-    assert_eq!(GUIDE.row_count(|_| true), FUNCTION_COUNT + 6 + 2);
-}
-
-#[test]
-fn every_item_in_the_guide_carries_the_c_name() -> io::Result<()> {
-    GUIDE.expect_items_to_carry_their_names()
-}
-
-#[test]
-fn every_c_function_that_an_item_carries_is_in_its_row() -> io::Result<()> {
-    GUIDE.expect_names_to_have_their_items()
-}
-
-#[test]
-fn every_difference_in_the_guide_has_its_test() {
-    GUIDE.expect_differences_to_have_tests();
-}
+super::guide_tests!(GUIDE, FUNCTION_COUNT + 6 + 2);

@@ -1,7 +1,5 @@
 //! The names of `tsocket.h` and their guide.
 
-use std::io;
-
 use super::Guide;
 
 const GUIDE: Guide = Guide {
@@ -56,23 +54,4 @@ const GUIDE: Guide = Guide {
 
 const FUNCTION_COUNT: usize = 50;
 
-#[test]
-fn every_c_name_is_in_the_guide_once() {
-    GUIDE.expect_every_name();
-    assert_eq!(GUIDE.row_count(|_| true), FUNCTION_COUNT + 4 + 9);
-}
-
-#[test]
-fn every_item_in_the_guide_carries_the_c_name() -> io::Result<()> {
-    GUIDE.expect_items_to_carry_their_names()
-}
-
-#[test]
-fn every_c_function_that_an_item_carries_is_in_its_row() -> io::Result<()> {
-    GUIDE.expect_names_to_have_their_items()
-}
-
-#[test]
-fn every_difference_in_the_guide_has_its_test() {
-    GUIDE.expect_differences_to_have_tests();
-}
+super::guide_tests!(GUIDE, FUNCTION_COUNT + 4 + 9);
